@@ -1,0 +1,1 @@
+//! The edge: REST, gRPC-Web and gRPC on one port.

@@ -1,0 +1,1 @@
+//! The agents: typed, explainable algorithms behind gRPC services.
