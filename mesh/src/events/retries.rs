@@ -1,0 +1,33 @@
+//! Wakes parked keys when they are due.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{lanes::Inlet, subscription::Subscription};
+
+/// Sends due keys to their lanes until `stop` is cancelled.
+pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: CancellationToken) {
+    let clock = subscription.clock().clone();
+    let parking = subscription.parking();
+    while !stop.is_cancelled() {
+        for key in parking.take_due(clock.now()) {
+            inlet.retry(key);
+        }
+        let wait = parking.next_due().map(|due| {
+            // Rounded up to what clocks can show, so that a wake-up finds its key due.
+            (due - clock.now()).to_std().unwrap_or_default() + Duration::from_micros(1)
+        });
+        let sleep = async {
+            match wait {
+                Some(wait) => clock.sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = parking.changed.notified() => {}
+            () = sleep => {}
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The facade: which engine answers is decided here and nowhere else.
+
+use std::{future::Future, path::Path, sync::Arc};
+
+use tokio::sync::Notify;
+
+use super::{Migration, Row, StoreConfig, StoreError, Tx, Value, sqlite::Sqlite};
+use crate::{clock::Clock, ids::Ids};
+
+/// A service's database. Cheap to clone; clones share connections.
+///
+/// ```ignore
+/// let left: i64 = store.write(move |tx: Tx| async move {
+///     let row = tx.one(
+///         "UPDATE stock SET available = available - $1 WHERE sku = $2 RETURNING available",
+///         args![quantity, sku],
+///     ).await?;
+///     row.ok_or_else(|| Failure::not_found("stock", "sku"))?.get::<i64>("available").map_err(Failure::from)
+/// }).await?;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite(Arc<Sqlite>),
+}
+
+impl Store {
+    /// Opens the store `name` (a service's name; also the source of its events), creating folder and
+    /// file where they do not exist, and applies the migrations that are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] naming the path, [`StoreError::Migration`] naming the migration.
+    pub async fn open(
+        name: &str,
+        config: &StoreConfig,
+        migrations: &'static [Migration],
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, StoreError> {
+        let engine = Sqlite::open(name, config, migrations, clock, ids).await?;
+        Ok(Self {
+            engine: Engine::Sqlite(Arc::new(engine)),
+        })
+    }
+
+    /// Opens a store in a new folder below the system's temporary one; the folder goes away with the
+    /// last handle. For tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn temporary(
+        name: &str,
+        migrations: &'static [Migration],
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, StoreError> {
+        let engine = Sqlite::temporary(name, migrations, clock, ids).await?;
+        Ok(Self {
+            engine: Engine::Sqlite(Arc::new(engine)),
+        })
+    }
+
+    /// The name that the store was opened with.
+    pub fn name(&self) -> &str {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.name(),
+        }
+    }
+
+    /// The database file, if the engine has one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => Some(sqlite.path()),
+        }
+    }
+
+    /// Runs `job` as one transaction and returns what it returned. `Ok` commits; the answer comes after
+    /// the commit is durable. `Err` undoes what this closure did, and nothing else.
+    ///
+    /// The closure may await its own statements only: on SQLite it is polled once. It runs to its end
+    /// even when the caller goes away.
+    ///
+    /// # Errors
+    /// The closure's own error, or a [`StoreError`] when it awaited elsewhere, panicked, or the commit
+    /// failed.
+    pub async fn write<F, Fut, T, E>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(job).await,
+        }
+    }
+
+    /// The first row of a query that is quick by construction: by key, or a page by an index. It runs on
+    /// the calling thread.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.one(sql, &args).await,
+        }
+    }
+
+    /// All rows of a query that is quick by construction. It runs on the calling thread.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.all(sql, &args).await,
+        }
+    }
+
+    /// All rows of a query that may take long; it runs away from the async threads.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn scan(
+        &self,
+        sql: impl Into<String>,
+        args: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.scan(sql.into(), args).await,
+        }
+    }
+
+    /// Succeeds when the store can read and can take writes.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.ping().await,
+        }
+    }
+
+    /// Moves what is in the write-ahead log into the database file, as far as readers allow.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
+        }
+    }
+
+    /// Finishes the writes that are queued, refuses new ones, and closes the file. Closing twice is
+    /// harmless.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn close(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+
+    /// Whether both handles are of one store.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.engine, &other.engine) {
+            (Engine::Sqlite(one), Engine::Sqlite(two)) => Arc::ptr_eq(one, two),
+        }
+    }
+
+    /// The clock that the store stamps events with.
+    pub(crate) fn clock(&self) -> &Clock {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.clock(),
+        }
+    }
+
+    /// The source of the ids of events.
+    pub(crate) fn ids(&self) -> &Ids {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.ids(),
+        }
+    }
+
+    /// Notified after a commit that put events into the outbox.
+    pub(crate) fn outbox_signal(&self) -> Arc<Notify> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.outbox_signal(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Each service's own database, behind one facade.
+//!
+//! A service writes through [`Store::write`], a closure that gets a [`Tx`] and runs as one transaction,
+//! and reads through [`Store::one`], [`Store::all`] and [`Store::scan`]. The SQL is written once, in the
+//! dialect that SQLite and PostgreSQL share (`$1` parameters, `RETURNING`, `ON CONFLICT`, CTEs), and the
+//! facade hides which engine answers: [`Store`] and [`Tx`] dispatch on it in one place each.
+//!
+//! On SQLite a file has exactly one writer, a thread that *groups commits*: all closures that wait when
+//! it is free run in one transaction, each in its own savepoint, and share one fsync. So throughput does
+//! not fall with the number of callers, no caller ever sees `SQLITE_BUSY`, and a closure that fails
+//! undoes only itself.
+
+mod config;
+mod engine;
+mod error;
+mod migration;
+mod row;
+mod schema;
+mod sqlite;
+mod tx;
+mod value;
+
+pub use config::{StoreConfig, Synchronous};
+pub use engine::Store;
+pub use error::StoreError;
+pub use migration::Migration;
+pub use row::{ColumnRef, FromValue, Row, ValueRef};
+pub(crate) use sqlite::panic_message;
+pub use tx::Tx;
+pub use value::{IntoValue, Value};
+
+pub use crate::args;

@@ -1,0 +1,72 @@
+//! The handle through which a write closure speaks to its transaction.
+
+use uuid::Uuid;
+
+use super::{Row, StoreError, Value, sqlite::SqliteTx};
+use crate::events::Emission;
+
+/// A running transaction. Cheap to clone; every clone is refused with
+/// [`StoreError::TransactionOver`] once the closure that got it has ended.
+///
+/// The methods are async so that the same closure can run on an engine across the network. On SQLite
+/// they complete at once.
+#[derive(Clone, Debug)]
+pub struct Tx {
+    engine: TxEngine,
+}
+
+#[derive(Clone, Debug)]
+enum TxEngine {
+    Sqlite(SqliteTx),
+}
+
+impl Tx {
+    pub(super) fn sqlite(tx: SqliteTx) -> Self {
+        Self {
+            engine: TxEngine::Sqlite(tx),
+        }
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    ///
+    /// # Errors
+    /// What the engine refuses, see [`StoreError`]. The transaction stays usable: a closure may go on
+    /// after a constraint was violated on SQLite, but code that must also run on PostgreSQL uses
+    /// `ON CONFLICT` instead.
+    pub async fn execute(&self, sql: &str, args: Vec<Value>) -> Result<u64, StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => tx.execute(sql, &args),
+        }
+    }
+
+    /// Runs a query or a statement with RETURNING and returns its first row.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => tx.one(sql, &args),
+        }
+    }
+
+    /// Runs a query or a statement with RETURNING and returns all its rows.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => tx.all(sql, &args),
+        }
+    }
+
+    /// Writes an event to the outbox; it leaves the service once this transaction is committed.
+    /// Returns the id of the event.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn emit(&self, emission: Emission) -> Result<Uuid, StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => tx.emit(emission),
+        }
+    }
+}
