@@ -1,0 +1,541 @@
+//! From descriptors to tables.
+//!
+//! Every message of the pool gets a draft; then the messages that have rules somewhere below are found
+//! (types may be recursive, so this runs to a fixed point), and everything else is pruned away.
+
+use std::collections::HashMap;
+
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor,
+    Value,
+};
+
+use super::{
+    RuleError,
+    compile_values::{self, Declared, Site},
+    table::{
+        Choice, Content, Element, Field, List, Map, MessageTable, Numbers, Oneof, Presence, Rule,
+        Rules, Shape, Tables,
+    },
+    wire::Scalar,
+};
+
+/// Compiles all rules of `pool`.
+pub(super) fn tables(pool: &DescriptorPool) -> Result<Tables, RuleError> {
+    let options = Options::of(pool);
+    let descriptors: Vec<_> = pool
+        .all_messages()
+        .filter(|message| !message.is_map_entry())
+        .collect();
+    let mut compiler = Compiler {
+        options,
+        index: descriptors
+            .iter()
+            .enumerate()
+            .map(|(at, message)| (message.full_name().to_owned(), at))
+            .collect(),
+        needs_clock: None,
+    };
+    let drafts = descriptors
+        .iter()
+        .map(|message| compiler.message(message))
+        .collect::<Result<Vec<_>, _>>()?;
+    let active = active(&drafts);
+
+    let mut places = vec![None; drafts.len()];
+    let mut used = 0;
+    for (place, _) in places
+        .iter_mut()
+        .zip(&active)
+        .filter(|(_, active)| **active)
+    {
+        *place = Some(used);
+        used += 1;
+    }
+    let tables = drafts
+        .into_iter()
+        .zip(&active)
+        .filter(|(_, active)| **active)
+        .map(|(draft, _)| draft.finish(&places))
+        .collect();
+    let messages: HashMap<Box<str>, Option<usize>> = descriptors
+        .iter()
+        .zip(&places)
+        .map(|(message, place)| (message.full_name().into(), *place))
+        .collect();
+    let methods = pool
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .map(|method| {
+            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            let entry = messages.get(method.input().full_name()).copied().flatten();
+            (path.into(), entry)
+        })
+        .collect();
+    Ok(Tables {
+        messages,
+        methods,
+        tables,
+        needs_clock: compiler.needs_clock,
+    })
+}
+
+/// The extensions that carry rules. A pool without them has no rules.
+struct Options {
+    field: Option<ExtensionDescriptor>,
+    message: Option<ExtensionDescriptor>,
+    oneof: Option<ExtensionDescriptor>,
+}
+
+impl Options {
+    fn of(pool: &DescriptorPool) -> Self {
+        let find = |name| pool.get_extension_by_name(name);
+        Self {
+            field: find("buf.validate.field"),
+            message: find("buf.validate.message"),
+            oneof: find("buf.validate.oneof"),
+        }
+    }
+}
+
+fn read(
+    options: &DynamicMessage,
+    extension: Option<&ExtensionDescriptor>,
+) -> Option<DynamicMessage> {
+    let extension = extension.filter(|extension| options.has_extension(extension))?;
+    options.get_extension(extension).as_message().cloned()
+}
+
+struct Compiler {
+    options: Options,
+    index: HashMap<String, usize>,
+    needs_clock: Option<String>,
+}
+
+/// A table whose nested messages are still indices in the pool and whose members are field numbers.
+struct Draft {
+    fields: Vec<Field>,
+    oneofs: Vec<DraftOneof>,
+    choices: Vec<DraftChoice>,
+}
+
+struct DraftOneof {
+    numbers: Vec<u32>,
+    required: Option<(Box<str>, Rule)>,
+}
+
+struct DraftChoice {
+    numbers: Vec<u32>,
+    at_most_one: Rule,
+    at_least_one: Option<Rule>,
+}
+
+impl Compiler {
+    fn message(&mut self, message: &MessageDescriptor) -> Result<Draft, RuleError> {
+        let choices = self.choices(message)?;
+        let mut oneofs = Vec::new();
+        for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+            let site = Site::new(oneof.full_name());
+            let required = match read(&oneof.options(), self.options.oneof.as_ref()) {
+                Some(rules) => site.flag(&rules, "required")?,
+                None => false,
+            };
+            oneofs.push(DraftOneof {
+                numbers: oneof.fields().map(|field| field.number()).collect(),
+                required: required.then(|| {
+                    let rule = Rule::new("required", "exactly one field is required in oneof");
+                    (oneof.name().into(), rule)
+                }),
+            });
+        }
+        let mut fields = Vec::new();
+        for field in message.fields() {
+            let chosen = choices
+                .iter()
+                .any(|choice| choice.numbers.contains(&field.number()));
+            let oneof = oneofs
+                .iter()
+                .position(|oneof: &DraftOneof| oneof.numbers.contains(&field.number()));
+            fields.push(self.field(&field, oneof, chosen)?);
+        }
+        Ok(Draft {
+            fields,
+            oneofs,
+            choices,
+        })
+    }
+
+    /// The message-level oneof rules.
+    fn choices(&self, message: &MessageDescriptor) -> Result<Vec<DraftChoice>, RuleError> {
+        let site = Site::new(message.full_name());
+        let Some(rules) = read(&message.options(), self.options.message.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let mut choices = Vec::new();
+        for (name, value) in site.entries(&rules)? {
+            if name != "oneof" {
+                return Err(site.unsupported(&name));
+            }
+            for rule in value.as_list().unwrap_or_default() {
+                let rule = rule.as_message().ok_or_else(|| site.unsupported(&name))?;
+                choices.push(choice(message, &site.child("oneof"), rule)?);
+            }
+        }
+        Ok(choices)
+    }
+
+    fn field(
+        &mut self,
+        field: &FieldDescriptor,
+        oneof: Option<usize>,
+        chosen: bool,
+    ) -> Result<Field, RuleError> {
+        let site = Site::new(field.full_name());
+        if field.is_group() {
+            return Err(site.error("", "fields with group encoding are not supported"));
+        }
+        let rules = read(&field.options(), self.options.field.as_ref());
+        let declared = match &rules {
+            Some(rules) => site.declared(rules)?,
+            None => Declared::default(),
+        };
+        let mut compiled = Field {
+            number: field.number(),
+            name: field.name().into(),
+            presence: if field.supports_presence() {
+                Presence::Explicit
+            } else {
+                Presence::Implicit
+            },
+            oneof,
+            required: (declared.required && !declared.ignore_always)
+                .then(|| Rule::new("required", "value is required")),
+            ignore_zero: declared.ignore_zero || (chosen && !declared.ignore_stated),
+            content: self.content(field, &site, &declared)?,
+        };
+        if declared.ignore_always {
+            compiled.content.silence();
+        }
+        Ok(compiled)
+    }
+
+    fn content(
+        &mut self,
+        field: &FieldDescriptor,
+        site: &Site,
+        declared: &Declared,
+    ) -> Result<Content, RuleError> {
+        let entry = field.kind();
+        match (&entry, field.is_map(), field.is_list()) {
+            (Kind::Message(entry), true, _) => {
+                let rules = site.typed(declared, "map")?;
+                let rules = compile_values::map(&site.child("map"), rules)?;
+                let [key, value] = [entry.map_entry_key_field(), entry.map_entry_value_field()];
+                let key_site = site.child("map.keys");
+                let value_site = site.child("map.values");
+                let key_type = scalar(&key.kind()).ok_or_else(|| site.unsupported("map"))?;
+                Ok(Content::Map(Box::new(Map {
+                    min: rules.min,
+                    max: rules.max,
+                    key_type,
+                    key: self.element(&key.kind(), &key_site, &rules.keys)?,
+                    value: self.element(&value.kind(), &value_site, &rules.values)?,
+                })))
+            }
+            (kind, _, true) => {
+                let rules = site.typed(declared, "repeated")?;
+                let rules = compile_values::repeated(&site.child("repeated"), rules)?;
+                if rules.unique.is_some() && scalar(kind).is_none() {
+                    return Err(site.error("repeated.unique", "items are messages"));
+                }
+                Ok(Content::List(Box::new(List {
+                    min: rules.min,
+                    max: rules.max,
+                    unique: rules.unique,
+                    item: self.element(kind, &site.child("repeated.items"), &rules.items)?,
+                })))
+            }
+            (kind, ..) => {
+                // On a field, unlike on an item, it is the field that knows whether it is zero.
+                let mut declared = declared.clone();
+                declared.ignore_zero = false;
+                Ok(Content::One(self.element(kind, site, &declared)?))
+            }
+        }
+    }
+
+    fn element(
+        &mut self,
+        kind: &Kind,
+        site: &Site,
+        declared: &Declared,
+    ) -> Result<Element, RuleError> {
+        let shape = match (kind, scalar(kind)) {
+            (_, Some(scalar)) => Shape::Scalar(scalar),
+            (Kind::Message(message), None) => self.shape(message),
+            (_, None) => Shape::Opaque,
+        };
+        let mut element = Element {
+            shape,
+            rules: compile_values::rules(site, kind, shape, declared)?,
+            ignore_zero: declared.ignore_zero,
+        };
+        if declared.ignore_always {
+            element.silence();
+        }
+        if element.ignore_zero && scalar(kind).is_none() {
+            // Telling an empty message from one with zeros in it takes more than its wire form.
+            return Err(site.error("ignore", "IGNORE_IF_ZERO_VALUE needs scalar items"));
+        }
+        if let Rules::Moment(rules) = &element.rules
+            && rules.reads_clock()
+        {
+            self.needs_clock.get_or_insert_with(|| site.subject.clone());
+        }
+        Ok(element)
+    }
+
+    fn shape(&self, message: &MessageDescriptor) -> Shape {
+        match message.full_name() {
+            "google.protobuf.Timestamp" | "google.protobuf.Duration" => Shape::Moment,
+            "google.protobuf.FieldMask" => Shape::Mask,
+            "google.protobuf.Any" => Shape::Any,
+            "google.protobuf.DoubleValue" => Shape::Wrapper(Scalar::Double),
+            "google.protobuf.FloatValue" => Shape::Wrapper(Scalar::Float),
+            "google.protobuf.Int64Value" => Shape::Wrapper(Scalar::Int64),
+            "google.protobuf.UInt64Value" => Shape::Wrapper(Scalar::Uint64),
+            "google.protobuf.Int32Value" => Shape::Wrapper(Scalar::Int32),
+            "google.protobuf.UInt32Value" => Shape::Wrapper(Scalar::Uint32),
+            "google.protobuf.BoolValue" => Shape::Wrapper(Scalar::Bool),
+            "google.protobuf.StringValue" => Shape::Wrapper(Scalar::String),
+            "google.protobuf.BytesValue" => Shape::Wrapper(Scalar::Bytes),
+            name => match self.index.get(name) {
+                Some(index) => Shape::Nested(*index),
+                None => Shape::Opaque,
+            },
+        }
+    }
+}
+
+fn scalar(kind: &Kind) -> Option<Scalar> {
+    Some(match kind {
+        Kind::Double => Scalar::Double,
+        Kind::Float => Scalar::Float,
+        Kind::Int32 => Scalar::Int32,
+        Kind::Int64 => Scalar::Int64,
+        Kind::Uint32 => Scalar::Uint32,
+        Kind::Uint64 => Scalar::Uint64,
+        Kind::Sint32 => Scalar::Sint32,
+        Kind::Sint64 => Scalar::Sint64,
+        Kind::Fixed32 => Scalar::Fixed32,
+        Kind::Fixed64 => Scalar::Fixed64,
+        Kind::Sfixed32 => Scalar::Sfixed32,
+        Kind::Sfixed64 => Scalar::Sfixed64,
+        Kind::Bool => Scalar::Bool,
+        Kind::String => Scalar::String,
+        Kind::Bytes => Scalar::Bytes,
+        Kind::Enum(_) => Scalar::Enum,
+        Kind::Message(_) => return None,
+    })
+}
+
+fn choice(
+    message: &MessageDescriptor,
+    site: &Site,
+    rule: &DynamicMessage,
+) -> Result<DraftChoice, RuleError> {
+    let mut numbers = Vec::new();
+    let mut names = Vec::new();
+    let mut required = false;
+    for (name, value) in site.entries(rule)? {
+        match (name.as_str(), value) {
+            ("required", Value::Bool(flag)) => required = flag,
+            ("fields", Value::List(fields)) => {
+                for field in fields {
+                    let name = field.as_str().unwrap_or_default().to_owned();
+                    let Some(field) = message.get_field_by_name(&name) else {
+                        return Err(site.error("fields", &format!("no field {name:?}")));
+                    };
+                    if numbers.contains(&field.number()) {
+                        return Err(site.error("fields", &format!("{name:?} stands twice")));
+                    }
+                    numbers.push(field.number());
+                    names.push(name);
+                }
+            }
+            (name, _) => return Err(site.unsupported(name)),
+        }
+    }
+    if numbers.is_empty() {
+        return Err(site.error("fields", "names no field"));
+    }
+    let names = names.join(", ");
+    Ok(DraftChoice {
+        numbers,
+        at_most_one: Rule::new("message.oneof", format!("only one of {names} can be set")),
+        at_least_one: required
+            .then(|| Rule::new("message.oneof", format!("one of {names} must be set"))),
+    })
+}
+
+/// Which messages have a rule in them or below them.
+fn active(drafts: &[Draft]) -> Vec<bool> {
+    let mut active: Vec<bool> = drafts.iter().map(Draft::has_rules).collect();
+    loop {
+        let next: Vec<bool> = drafts
+            .iter()
+            .zip(&active)
+            .map(|(draft, own)| *own || draft.nested().any(|index| active[index]))
+            .collect();
+        if next == active {
+            return active;
+        }
+        active = next;
+    }
+}
+
+impl Draft {
+    fn has_rules(&self) -> bool {
+        !self.choices.is_empty()
+            || self.oneofs.iter().any(|oneof| oneof.required.is_some())
+            || self.fields.iter().any(Field::has_rules)
+    }
+
+    fn nested(&self) -> impl Iterator<Item = usize> {
+        self.fields
+            .iter()
+            .flat_map(|field| field.content.elements())
+            .filter_map(|element| match element.shape {
+                Shape::Nested(index) => Some(index),
+                _ => None,
+            })
+    }
+
+    /// Drops what no rule needs and turns pool indices and field numbers into table indices.
+    fn finish(self, places: &[Option<usize>]) -> MessageTable {
+        let Self {
+            mut fields,
+            oneofs,
+            choices,
+        } = self;
+        for element in fields
+            .iter_mut()
+            .flat_map(|field| field.content.elements_mut())
+        {
+            if let Shape::Nested(index) = element.shape {
+                element.shape = places[index].map_or(Shape::Opaque, Shape::Nested);
+            }
+        }
+        let matters = |field: &Field| field.has_rules() || field.content.is_nested();
+        let needed: Vec<u32> = oneofs
+            .iter()
+            .filter(|oneof| {
+                let member = |field: &&Field| oneof.numbers.contains(&field.number);
+                oneof.required.is_some() || fields.iter().filter(member).any(matters)
+            })
+            .flat_map(|oneof| &oneof.numbers)
+            .chain(choices.iter().flat_map(|choice| &choice.numbers))
+            .copied()
+            .collect();
+        fields.retain(|field| matters(field) || needed.contains(&field.number));
+        let places = |numbers: &[u32]| {
+            (0..fields.len())
+                .filter(|at| numbers.contains(&fields[*at].number))
+                .collect::<Vec<_>>()
+        };
+        MessageTable {
+            oneofs: oneofs
+                .into_iter()
+                .map(|oneof| Oneof {
+                    members: places(&oneof.numbers),
+                    required: oneof.required,
+                })
+                .collect(),
+            choices: choices
+                .into_iter()
+                .map(|choice| Choice {
+                    members: places(&choice.numbers),
+                    at_most_one: choice.at_most_one,
+                    at_least_one: choice.at_least_one,
+                })
+                .collect(),
+            numbers: Numbers::new(&fields),
+            fields,
+        }
+    }
+}
+
+impl Field {
+    fn has_rules(&self) -> bool {
+        self.required.is_some() || !self.is_plain()
+    }
+
+    /// Whether nothing but what lies in nested messages constrains the content.
+    fn is_plain(&self) -> bool {
+        let sizes = match &self.content {
+            Content::One(_) => false,
+            Content::List(list) => {
+                list.min.is_some() || list.max.is_some() || list.unique.is_some()
+            }
+            Content::Map(map) => map.min.is_some() || map.max.is_some(),
+        };
+        !sizes
+            && self
+                .content
+                .elements()
+                .all(|element| matches!(element.rules, Rules::None))
+    }
+}
+
+impl Content {
+    fn elements(&self) -> impl Iterator<Item = &Element> {
+        let (first, second) = match self {
+            Self::One(element) => (element, None),
+            Self::List(list) => (&list.item, None),
+            Self::Map(map) => (&map.value, Some(&map.key)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    fn elements_mut(&mut self) -> impl Iterator<Item = &mut Element> {
+        let (first, second) = match self {
+            Self::One(element) => (element, None),
+            Self::List(list) => (&mut list.item, None),
+            Self::Map(map) => (&mut map.value, Some(&mut map.key)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    fn is_nested(&self) -> bool {
+        self.elements()
+            .any(|element| matches!(element.shape, Shape::Nested(_)))
+    }
+
+    /// `IGNORE_ALWAYS`: no rule of the field or below it applies.
+    fn silence(&mut self) {
+        match self {
+            Self::One(_) => {}
+            Self::List(list) => {
+                list.min = None;
+                list.max = None;
+                list.unique = None;
+            }
+            Self::Map(map) => {
+                map.min = None;
+                map.max = None;
+            }
+        }
+        for element in self.elements_mut() {
+            element.silence();
+        }
+    }
+}
+
+impl Element {
+    fn silence(&mut self) {
+        self.rules = Rules::None;
+        if matches!(self.shape, Shape::Nested(_)) {
+            self.shape = Shape::Opaque;
+        }
+    }
+}
