@@ -5,12 +5,11 @@
 //! messages are walked again. A message that arrives in several pieces is never merged: its pieces are
 //! read one after the other, which is what merging means on the wire.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 
 use super::{
     Invalid, MAX_DEPTH, MAX_VIOLATIONS, Violation,
+    collections::{entries, gather, is_unique},
     path::Path,
     table::{
         Content, Element, Field, List, Map, MessageTable, Presence, Rule, Rules, Shape, Tables,
@@ -202,11 +201,11 @@ impl<'v, 'a> Run<'v, 'a> {
                     self.scalar(&element.rules, scalar.decode(raw)?, &path)
                 }
                 _ if slot.count == 1 => {
-                    let piece = delimited(slot.last)?;
+                    let piece = slot.last.delimited()?;
                     self.composite(element, Pieces(&[piece]), &path, depth)
                 }
                 _ => {
-                    let merged = gather(table, field, pieces)?;
+                    let merged = gather(table, field, pieces.0)?;
                     self.composite(element, Pieces(&merged), &path, depth)
                 }
             },
@@ -229,7 +228,7 @@ impl<'v, 'a> Run<'v, 'a> {
             return Ok(());
         }
         if let Some(rule) = &list.unique
-            && !is_unique(list, number, pieces)?
+            && !is_unique(list, number, pieces.0)?
         {
             self.report(rule, path)?;
         }
@@ -255,7 +254,7 @@ impl<'v, 'a> Run<'v, 'a> {
                         }
                     }
                     _ => {
-                        let piece = [delimited(raw)?];
+                        let piece = [raw.delimited()?];
                         self.composite(&list.item, Pieces(&piece), &path.index(index), depth)?;
                         index += 1;
                     }
@@ -273,7 +272,7 @@ impl<'v, 'a> Run<'v, 'a> {
         path: &Path<'_>,
         depth: u32,
     ) -> Result<(), Halt> {
-        let entries = entries(map, number, pieces)?;
+        let entries = entries(map, number, pieces.0)?;
         self.size(entries.len(), &map.min, &map.max, path)?;
         if map.key.is_idle() && map.value.is_idle() {
             return Ok(());
@@ -295,7 +294,7 @@ impl<'v, 'a> Run<'v, 'a> {
                     let mut fields = Fields::new(entry);
                     while let Some((at, raw)) = fields.next()? {
                         if at == 2 {
-                            value.push(delimited(raw)?);
+                            value.push(raw.delimited()?);
                         }
                     }
                     self.composite(&map.value, Pieces(&value), &path, depth)?;
@@ -413,115 +412,6 @@ impl<'v, 'a> Run<'v, 'a> {
     }
 }
 
-fn delimited(raw: Raw<'_>) -> Result<&[u8], Malformed> {
-    match raw {
-        Raw::Bytes(bytes) => Ok(bytes),
-        _ => Err(Malformed),
-    }
-}
-
 fn nanoseconds(time: DateTime<Utc>) -> i128 {
     i128::from(time.timestamp()) * NANOS + i128::from(time.timestamp_subsec_nanos())
-}
-
-/// The pieces of a singular message field that occurs more than once. Another member of its oneof in
-/// between clears it.
-fn gather<'a>(
-    table: &MessageTable,
-    field: &Field,
-    pieces: Pieces<'_, 'a>,
-) -> Result<Vec<&'a [u8]>, Malformed> {
-    let mut merged = Vec::new();
-    for piece in pieces.0 {
-        let mut fields = Fields::new(piece);
-        while let Some((number, raw)) = fields.next()? {
-            if number == field.number {
-                merged.push(delimited(raw)?);
-            } else if field.oneof.is_some() {
-                let other = table.numbers.find(number).map(|at| &table.fields[at]);
-                if other.is_some_and(|other| other.oneof == field.oneof) {
-                    merged.clear();
-                }
-            }
-        }
-    }
-    Ok(merged)
-}
-
-/// A scalar as a key of a set. Equal floats have equal keys except that NaN equals nothing.
-#[derive(PartialEq, Eq, Hash)]
-enum Distinct<'a> {
-    Bits(u64),
-    Bytes(&'a [u8]),
-}
-
-fn is_unique(list: &List, number: u32, pieces: Pieces<'_, '_>) -> Result<bool, Malformed> {
-    let Shape::Scalar(scalar) = list.item.shape else {
-        return Ok(true);
-    };
-    let mut seen = HashSet::new();
-    for piece in pieces.0 {
-        let mut fields = Fields::new(piece);
-        while let Some((at, raw)) = fields.next()? {
-            if at != number {
-                continue;
-            }
-            let mut elements = scalar.elements(raw);
-            while let Some(raw) = elements.next()? {
-                let key = match scalar.decode(raw)? {
-                    Value::Float(number) if number.is_nan() => continue,
-                    // Adding zero turns a negative zero into zero.
-                    Value::Float(number) => Distinct::Bits((number + 0.0).to_bits()),
-                    Value::Signed(number) => Distinct::Bits(number.cast_unsigned()),
-                    Value::Unsigned(number) => Distinct::Bits(number),
-                    Value::Bool(flag) => Distinct::Bits(u64::from(flag)),
-                    Value::Text(text) => Distinct::Bytes(text.as_bytes()),
-                    Value::Bytes(bytes) => Distinct::Bytes(bytes),
-                };
-                if !seen.insert(key) {
-                    return Ok(false);
-                }
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// The entries of a map in key order; of several entries with one key the last counts.
-fn entries<'a>(
-    map: &Map,
-    number: u32,
-    pieces: Pieces<'_, 'a>,
-) -> Result<Vec<(Value<'a>, &'a [u8])>, Malformed> {
-    let mut entries = Vec::new();
-    for piece in pieces.0 {
-        let mut fields = Fields::new(piece);
-        while let Some((at, raw)) = fields.next()? {
-            if at == number {
-                let entry = delimited(raw)?;
-                entries.push((wellknown::last(&[entry], 1, map.key_type)?, entry));
-            }
-        }
-    }
-    // The sort is stable and the later of two neighbours is copied over the earlier before it goes.
-    entries.sort_by(|(a, _), (b, _)| key_order(a, b));
-    entries.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0;
-        if same {
-            *earlier = *later;
-        }
-        same
-    });
-    Ok(entries)
-}
-
-fn key_order(a: &Value<'_>, b: &Value<'_>) -> std::cmp::Ordering {
-    match (a, b) {
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        (Value::Signed(a), Value::Signed(b)) => a.cmp(b),
-        (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(b),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        // Keys of one map have one type, and no other type can be a key.
-        _ => std::cmp::Ordering::Equal,
-    }
 }

@@ -15,9 +15,8 @@
 //! us refuses it too, where protobuf would keep it as an unknown field); enums are treated as open, as
 //! the generated code does; at most [`MAX_VIOLATIONS`] violations are reported.
 
+mod collections;
 mod compile;
-mod compile_values;
-mod compile_wellknown;
 mod evaluate;
 mod formats;
 mod ordered;

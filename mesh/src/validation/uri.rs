@@ -121,24 +121,18 @@ fn decodes_to_utf8(host: &str) -> bool {
     if !host.contains('%') {
         return true;
     }
+    let nibble = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0) as u8;
     let mut decoded = Vec::with_capacity(host.len());
     let mut rest = host.as_bytes();
     while let [first, tail @ ..] = rest {
         let (byte, after) = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => ((nibble(*high) << 4) | nibble(*low), after),
+            (b'%', [high, low, after @ ..]) => (nibble(*high) << 4 | nibble(*low), after),
             _ => (*first, tail),
         };
         decoded.push(byte);
         rest = after;
     }
     std::str::from_utf8(&decoded).is_ok()
-}
-
-fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit.to_ascii_lowercase().wrapping_sub(b'a')).wrapping_add(10) & 0xf,
-    }
 }
 
 fn is_unreserved(b: u8) -> bool {

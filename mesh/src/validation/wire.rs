@@ -148,6 +148,16 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl<'a> Raw<'a> {
+    /// The bytes of a length-delimited field; nothing else can hold a message.
+    pub(super) fn delimited(self) -> Result<&'a [u8], Malformed> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            _ => Err(Malformed),
+        }
+    }
+}
+
 impl Scalar {
     /// Whether several values may share one length-delimited field.
     pub(super) fn packable(self) -> bool {

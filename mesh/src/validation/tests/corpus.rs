@@ -30,8 +30,12 @@ fn differences(corpus: &str) -> Vec<String> {
             .is_some_and(|text| text.starts_with("error"));
         let refused = ours != Value::Array(Vec::new());
         let bounded = ours.as_array().is_some_and(|ours| {
-            let theirs = case[2].as_array().unwrap();
-            ours.len() == MAX_VIOLATIONS && ours.iter().all(|ours| theirs.contains(ours))
+            let known = |ours| {
+                case[2]
+                    .as_array()
+                    .is_some_and(|theirs| theirs.contains(ours))
+            };
+            ours.len() == MAX_VIOLATIONS && ours.iter().all(known)
         });
         if ours == case[2] || (gave_up && refused) || bounded {
             continue;

@@ -3,6 +3,14 @@
 //! Every message of the pool gets a draft; then the messages that have rules somewhere below are found
 //! (types may be recursive, so this runs to a fixed point), and everything else is pruned away.
 
+mod collections;
+mod ordered;
+mod prune;
+mod scalars;
+mod site;
+mod text;
+mod wellknown;
+
 use std::collections::HashMap;
 
 use prost_reflect::{
@@ -10,13 +18,13 @@ use prost_reflect::{
     Value,
 };
 
+use self::{
+    prune::{Draft, DraftChoice, DraftOneof, active},
+    site::{Declared, Site},
+};
 use super::{
     RuleError,
-    compile_values::{self, Declared, Site},
-    table::{
-        Choice, Content, Element, Field, List, Map, MessageTable, Numbers, Oneof, Presence, Rule,
-        Rules, Shape, Tables,
-    },
+    table::{Content, Element, Field, List, Map, Presence, Rule, Rules, Shape, Tables},
     wire::Scalar,
 };
 
@@ -110,24 +118,6 @@ struct Compiler {
     options: Options,
     index: HashMap<String, usize>,
     needs_clock: Option<String>,
-}
-
-/// A table whose nested messages are still indices in the pool and whose members are field numbers.
-struct Draft {
-    fields: Vec<Field>,
-    oneofs: Vec<DraftOneof>,
-    choices: Vec<DraftChoice>,
-}
-
-struct DraftOneof {
-    numbers: Vec<u32>,
-    required: Option<(Box<str>, Rule)>,
-}
-
-struct DraftChoice {
-    numbers: Vec<u32>,
-    at_most_one: Rule,
-    at_least_one: Option<Rule>,
 }
 
 impl Compiler {
@@ -229,7 +219,7 @@ impl Compiler {
         match (&entry, field.is_map(), field.is_list()) {
             (Kind::Message(entry), true, _) => {
                 let rules = site.typed(declared, "map")?;
-                let rules = compile_values::map(&site.child("map"), rules)?;
+                let rules = collections::map(&site.child("map"), rules)?;
                 let [key, value] = [entry.map_entry_key_field(), entry.map_entry_value_field()];
                 let key_site = site.child("map.keys");
                 let value_site = site.child("map.values");
@@ -244,7 +234,7 @@ impl Compiler {
             }
             (kind, _, true) => {
                 let rules = site.typed(declared, "repeated")?;
-                let rules = compile_values::repeated(&site.child("repeated"), rules)?;
+                let rules = collections::repeated(&site.child("repeated"), rules)?;
                 if rules.unique.is_some() && scalar(kind).is_none() {
                     return Err(site.error("repeated.unique", "items are messages"));
                 }
@@ -277,7 +267,7 @@ impl Compiler {
         };
         let mut element = Element {
             shape,
-            rules: compile_values::rules(site, kind, shape, declared)?,
+            rules: scalars::rules(site, kind, shape, declared)?,
             ignore_zero: declared.ignore_zero,
         };
         if declared.ignore_always {
@@ -376,166 +366,4 @@ fn choice(
         at_least_one: required
             .then(|| Rule::new("message.oneof", format!("one of {names} must be set"))),
     })
-}
-
-/// Which messages have a rule in them or below them.
-fn active(drafts: &[Draft]) -> Vec<bool> {
-    let mut active: Vec<bool> = drafts.iter().map(Draft::has_rules).collect();
-    loop {
-        let next: Vec<bool> = drafts
-            .iter()
-            .zip(&active)
-            .map(|(draft, own)| *own || draft.nested().any(|index| active[index]))
-            .collect();
-        if next == active {
-            return active;
-        }
-        active = next;
-    }
-}
-
-impl Draft {
-    fn has_rules(&self) -> bool {
-        !self.choices.is_empty()
-            || self.oneofs.iter().any(|oneof| oneof.required.is_some())
-            || self.fields.iter().any(Field::has_rules)
-    }
-
-    fn nested(&self) -> impl Iterator<Item = usize> {
-        self.fields
-            .iter()
-            .flat_map(|field| field.content.elements())
-            .filter_map(|element| match element.shape {
-                Shape::Nested(index) => Some(index),
-                _ => None,
-            })
-    }
-
-    /// Drops what no rule needs and turns pool indices and field numbers into table indices.
-    fn finish(self, places: &[Option<usize>]) -> MessageTable {
-        let Self {
-            mut fields,
-            oneofs,
-            choices,
-        } = self;
-        for element in fields
-            .iter_mut()
-            .flat_map(|field| field.content.elements_mut())
-        {
-            if let Shape::Nested(index) = element.shape {
-                element.shape = places[index].map_or(Shape::Opaque, Shape::Nested);
-            }
-        }
-        let matters = |field: &Field| field.has_rules() || field.content.is_nested();
-        let needed: Vec<u32> = oneofs
-            .iter()
-            .filter(|oneof| {
-                let member = |field: &&Field| oneof.numbers.contains(&field.number);
-                oneof.required.is_some() || fields.iter().filter(member).any(matters)
-            })
-            .flat_map(|oneof| &oneof.numbers)
-            .chain(choices.iter().flat_map(|choice| &choice.numbers))
-            .copied()
-            .collect();
-        fields.retain(|field| matters(field) || needed.contains(&field.number));
-        let places = |numbers: &[u32]| {
-            (0..fields.len())
-                .filter(|at| numbers.contains(&fields[*at].number))
-                .collect::<Vec<_>>()
-        };
-        MessageTable {
-            oneofs: oneofs
-                .into_iter()
-                .map(|oneof| Oneof {
-                    members: places(&oneof.numbers),
-                    required: oneof.required,
-                })
-                .collect(),
-            choices: choices
-                .into_iter()
-                .map(|choice| Choice {
-                    members: places(&choice.numbers),
-                    at_most_one: choice.at_most_one,
-                    at_least_one: choice.at_least_one,
-                })
-                .collect(),
-            numbers: Numbers::new(&fields),
-            fields,
-        }
-    }
-}
-
-impl Field {
-    fn has_rules(&self) -> bool {
-        self.required.is_some() || !self.is_plain()
-    }
-
-    /// Whether nothing but what lies in nested messages constrains the content.
-    fn is_plain(&self) -> bool {
-        let sizes = match &self.content {
-            Content::One(_) => false,
-            Content::List(list) => {
-                list.min.is_some() || list.max.is_some() || list.unique.is_some()
-            }
-            Content::Map(map) => map.min.is_some() || map.max.is_some(),
-        };
-        !sizes
-            && self
-                .content
-                .elements()
-                .all(|element| matches!(element.rules, Rules::None))
-    }
-}
-
-impl Content {
-    fn elements(&self) -> impl Iterator<Item = &Element> {
-        let (first, second) = match self {
-            Self::One(element) => (element, None),
-            Self::List(list) => (&list.item, None),
-            Self::Map(map) => (&map.value, Some(&map.key)),
-        };
-        std::iter::once(first).chain(second)
-    }
-
-    fn elements_mut(&mut self) -> impl Iterator<Item = &mut Element> {
-        let (first, second) = match self {
-            Self::One(element) => (element, None),
-            Self::List(list) => (&mut list.item, None),
-            Self::Map(map) => (&mut map.value, Some(&mut map.key)),
-        };
-        std::iter::once(first).chain(second)
-    }
-
-    fn is_nested(&self) -> bool {
-        self.elements()
-            .any(|element| matches!(element.shape, Shape::Nested(_)))
-    }
-
-    /// `IGNORE_ALWAYS`: no rule of the field or below it applies.
-    fn silence(&mut self) {
-        match self {
-            Self::One(_) => {}
-            Self::List(list) => {
-                list.min = None;
-                list.max = None;
-                list.unique = None;
-            }
-            Self::Map(map) => {
-                map.min = None;
-                map.max = None;
-            }
-        }
-        for element in self.elements_mut() {
-            element.silence();
-        }
-    }
-}
-
-impl Element {
-    fn silence(&mut self) {
-        self.rules = Rules::None;
-        if matches!(self.shape, Shape::Nested(_)) {
-            self.shape = Shape::Opaque;
-        }
-    }
 }

@@ -4,10 +4,14 @@ use chrono::{DateTime, SecondsFormat};
 use prost_reflect::{DynamicMessage, Value};
 
 use super::{
-    RuleError,
-    compile_values::{Site, bracketed, ordered, unless},
-    table::{Rule, Rules},
-    wellknown::{MaskRules, MomentRules, NANOS, TypeRules},
+    super::{
+        RuleError,
+        table::{Rule, Rules},
+        wellknown::{MaskRules, MomentRules, NANOS, TypeRules},
+    },
+    ordered::{bracketed, ordered},
+    scalars::unless,
+    site::Site,
 };
 
 /// `TimestampRules` or `DurationRules`; `kind` says which.
