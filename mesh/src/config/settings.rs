@@ -1,0 +1,122 @@
+//! The sections that the runtime itself reads.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// The `[hub]` section: what a process is and where its things are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubSettings {
+    /// Folder of everything that the process keeps (`--data-dir`, `HUB_DATA_DIR`).
+    pub data_dir: PathBuf,
+    /// Address of the gateway (`--listen`, `HUB_LISTEN`).
+    pub listen: SocketAddr,
+    /// What the installation is for.
+    pub profile: Profile,
+    /// PostgreSQL (`DATABASE_URL`); empty: SQLite files in the data folder.
+    pub database_url: Secret<String>,
+    /// RabbitMQ (`AMQP_URL`); empty: events stay in the process.
+    pub amqp_url: Secret<String>,
+    /// Redis (`REDIS_URL`); empty: the cache stays in the process.
+    pub redis_url: Secret<String>,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            profile: Profile::Embedded,
+            database_url: Secret::default(),
+            amqp_url: Secret::default(),
+            redis_url: Secret::default(),
+        }
+    }
+}
+
+/// What an installation is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// One machine, for developers and demonstrations: demo users, developer mailbox.
+    #[default]
+    Embedded,
+    /// Real customers: nothing of the demo.
+    Production,
+}
+
+/// The `[mesh]` section: how services call each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeshSettings {
+    /// Secret of at least 32 characters that processes sign callers with. Empty: a random one, kept
+    /// in the data folder.
+    pub internal_key: Secret<String>,
+    /// RPCs that one service works on at the same time; more are refused, least important first.
+    pub concurrency: usize,
+    /// Times that a safe call is sent again to another process after UNAVAILABLE.
+    pub retries: u32,
+    /// Failures in a hundred calls that open a circuit breaker.
+    pub breaker_failure_percent: u32,
+    /// How long an open breaker refuses calls, in milliseconds.
+    pub breaker_open_ms: u64,
+    /// Targets that the rest works without: behind a breaker even in the same process.
+    pub optional_targets: Vec<String>,
+}
+
+impl Default for MeshSettings {
+    fn default() -> Self {
+        Self {
+            internal_key: Secret::default(),
+            concurrency: 1024,
+            retries: 2,
+            breaker_failure_percent: 50,
+            breaker_open_ms: 5_000,
+            optional_targets: vec!["agents".to_owned()],
+        }
+    }
+}
+
+/// The `[peers]` section: where the targets that this process does not run are, as
+/// `orders = "http://10.0.0.7:7105"`, several separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Peers(pub BTreeMap<String, String>);
+
+/// The `[rate_limits]` section: requests per minute by role; 0 means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimits {
+    /// Per client address, without credentials.
+    pub anonymous: u32,
+    /// Per guest session. Absent: as for customers.
+    pub guest: Option<u32>,
+    /// Per customer.
+    pub customer: u32,
+    /// Per member of staff.
+    pub staff: u32,
+    /// Per administrator.
+    pub admin: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            anonymous: 100,
+            guest: None,
+            customer: 500,
+            staff: 1000,
+            admin: 10_000,
+        }
+    }
+}
+
+impl RateLimits {
+    /// Requests per minute of a guest session.
+    pub fn guest(&self) -> u32 {
+        self.guest.unwrap_or(self.customer)
+    }
+}

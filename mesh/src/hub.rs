@@ -1,0 +1,244 @@
+//! [`Hub`]: one process of the system and what everything in it shares.
+//!
+//! A hub is built from a configuration, handed to each service so that it can register, then started,
+//! and in the end drained. It knows no service by name: which ones a process runs is the business of
+//! the binary that composes it.
+
+mod builder;
+mod key;
+mod lifecycle;
+
+use std::{any::Any, fmt, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::server::HealthReporter;
+
+pub use builder::HubBuilder;
+pub use lifecycle::Drained;
+
+use crate::{
+    cache::Cache,
+    clock::Clock,
+    config::{Config, HubSettings, Profile, RateLimits},
+    events::Bus,
+    health::{self, Component, HealthReport, Phase},
+    ids::Ids,
+    policy::PolicyTable,
+    rpc::{Channel, GrpcRoutes, Registry},
+    service::{Check, Shutdown, StartError},
+    store::{Migration, Store, StoreConfig},
+};
+
+/// One process of the system. Cheap to clone; clones are the same process.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    ids: Ids,
+    config: Config,
+    settings: HubSettings,
+    limits: RateLimits,
+    store_config: StoreConfig,
+    policies: PolicyTable,
+    channel: Channel,
+    routes: GrpcRoutes,
+    cache: Cache,
+    bus: Bus,
+    reporter: HealthReporter,
+    phase: Mutex<Phase>,
+    draining: CancellationToken,
+    stop_tasks: CancellationToken,
+    tasks: TaskTracker,
+    stores: tokio::sync::Mutex<Vec<Store>>,
+    parts: Mutex<Parts>,
+}
+
+/// What started services brought along that can fail later.
+#[derive(Default)]
+struct Parts {
+    services: Vec<&'static str>,
+    checks: Vec<(&'static str, Check)>,
+    failed_tasks: Vec<Component>,
+}
+
+impl Hub {
+    /// Begins a hub.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    /// The clock of the process.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The id generator of the process.
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// What generated clients are built on: `OrderServiceClient::new(hub.channel())`.
+    pub fn channel(&self) -> Channel {
+        self.0.channel.clone()
+    }
+
+    /// The cache of the process.
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// The event bus of the process.
+    pub fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    /// The policies of all RPCs.
+    pub fn policies(&self) -> &PolicyTable {
+        &self.0.policies
+    }
+
+    /// The gRPC services of all contracts with health and reflection, for the gateway to mount.
+    pub fn grpc_routes(&self) -> GrpcRoutes {
+        self.0.routes.clone()
+    }
+
+    /// The `[hub]` section.
+    pub fn settings(&self) -> &HubSettings {
+        &self.0.settings
+    }
+
+    /// What the installation is for.
+    pub fn profile(&self) -> Profile {
+        self.0.settings.profile
+    }
+
+    /// Folder of everything that the process keeps.
+    pub fn data_dir(&self) -> &Path {
+        &self.0.settings.data_dir
+    }
+
+    /// Requests per minute by role.
+    pub fn limits(&self) -> &RateLimits {
+        &self.0.limits
+    }
+
+    /// The whole configuration.
+    pub fn configuration(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The section `name` of the configuration.
+    ///
+    /// # Errors
+    /// An unknown key or a value of the wrong type, by name.
+    pub fn config<T>(&self, name: &str) -> Result<T, StartError>
+    where
+        T: DeserializeOwned + Serialize + Default + Any,
+    {
+        Ok(self.0.config.section(name)?)
+    }
+
+    /// Opens the store of service `name`, or gives the one already open.
+    ///
+    /// # Errors
+    /// The store cannot be opened or migrated.
+    pub async fn store(
+        &self,
+        name: &str,
+        migrations: &'static [Migration],
+    ) -> Result<Store, StartError> {
+        let mut stores = self.0.stores.lock().await;
+        if let Some(open) = stores.iter().find(|store| store.name() == name) {
+            return Ok(open.clone());
+        }
+        let store = Store::open(
+            name,
+            &self.0.store_config,
+            migrations,
+            self.0.clock.clone(),
+            self.0.ids.clone(),
+        )
+        .await?;
+        stores.push(store.clone());
+        Ok(store)
+    }
+
+    /// Cancelled when the process stops taking work.
+    pub fn shutdown_token(&self) -> Shutdown {
+        self.0.draining.clone()
+    }
+
+    /// Where the process is in its life.
+    pub fn phase(&self) -> Phase {
+        *self.0.phase.lock()
+    }
+
+    /// Whether the process takes requests: started and not draining. Parts are not asked; see
+    /// [`Hub::health`].
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Serving
+    }
+
+    /// Names of the services that run in this process.
+    pub fn services(&self) -> Vec<&'static str> {
+        self.0.parts.lock().services.clone()
+    }
+
+    /// Asks every part how it is: stores, services' checks, tasks and the bus.
+    pub async fn health(&self) -> HealthReport {
+        let inner = &*self.0;
+        let stores = inner.stores.lock().await.clone();
+        let (checks, mut components) = {
+            let parts = inner.parts.lock();
+            (parts.checks.clone(), parts.failed_tasks.clone())
+        };
+        let (stores, checks, bus) = tokio::join!(
+            futures::future::join_all(
+                stores
+                    .iter()
+                    .map(|store| health::of_store(&inner.clock, store))
+            ),
+            futures::future::join_all(checks.iter().map(|(service, check)| health::of_check(
+                &inner.clock,
+                service,
+                check
+            ))),
+            health::probe(&inner.clock, "bus".to_owned(), async {
+                let backlog = inner
+                    .bus
+                    .backlog()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let waiting: u64 = backlog.iter().map(|store| store.events).sum();
+                Ok(format!("{waiting} events waiting"))
+            }),
+        );
+        components.extend(stores);
+        components.extend(checks);
+        components.push(bus);
+        components.sort_by(|a, b| a.name.cmp(&b.name));
+        HealthReport {
+            phase: self.phase(),
+            components,
+        }
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        self.0.channel.registry()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("data_dir", &self.0.settings.data_dir)
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Building a hub from its configuration.
+
+use std::{path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::{Hub, Inner, key::internal_key};
+use crate::{
+    cache::Cache,
+    clock::Clock,
+    config::{Config, HubSettings, MeshSettings, Peers, Sources},
+    events::{Bus, EventsConfig},
+    health::Phase,
+    ids::Ids,
+    policy::PolicyTable,
+    principal::PrincipalSeal,
+    rpc::{Channel, GrpcRoutes, Registry, RegistryParts},
+    service::StartError,
+    store::StoreConfig,
+    telemetry::TelemetryConfig,
+    validation::Validator,
+};
+
+/// Builds a [`Hub`]. Everything has a default: no configuration, the system's clock.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct HubBuilder {
+    config: Option<Config>,
+    clock: Option<Clock>,
+    ids: Option<Ids>,
+    data_dir: Option<PathBuf>,
+}
+
+impl HubBuilder {
+    /// With a configuration.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// With another clock than the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// With another id generator than a random one.
+    pub fn ids(mut self, ids: Ids) -> Self {
+        self.ids = Some(ids);
+        self
+    }
+
+    /// With another data folder than the configured one.
+    pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(data_dir.into());
+        self
+    }
+
+    /// Reads the runtime's sections and the contracts, creates the data folder, and gives a hub that
+    /// services can register with. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`], in one line that says what to change.
+    pub async fn build(self) -> Result<Hub, StartError> {
+        let config = match self.config {
+            Some(config) => config,
+            None => Config::load(&Sources::default())?,
+        };
+        let mut settings: HubSettings = config.section("hub")?;
+        if let Some(data_dir) = self.data_dir {
+            settings.data_dir = data_dir;
+        }
+        let mesh: MeshSettings = config.section("mesh")?;
+        let peers: Peers = config.section("peers")?;
+        let limits = config.section("rate_limits")?;
+        let events: EventsConfig = config.section("events")?;
+        let mut store_config: StoreConfig = config.section("store")?;
+        if !config.sets("store", "directory") {
+            store_config.directory.clone_from(&settings.data_dir);
+        }
+        // Declared for `Config::check`; the binary has used it before it builds a hub.
+        let _: TelemetryConfig = config.section("telemetry")?;
+
+        std::fs::create_dir_all(&settings.data_dir).map_err(|source| StartError::DataDir {
+            path: settings.data_dir.clone(),
+            source,
+        })?;
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        let ids = self.ids.unwrap_or_else(|| Ids::random(clock.clone()));
+        let pool = contracts::descriptor_pool();
+        let policies = PolicyTable::from_pool(pool)?;
+        let now = clock.clone();
+        let validator = Validator::with_clock(pool, move || now.now())?;
+        let draining = CancellationToken::new();
+        let registry = Registry::new(RegistryParts {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            seal: PrincipalSeal::new(&internal_key(&mesh, &settings.data_dir)?),
+            validator,
+            policies: policies.clone(),
+            settings: mesh,
+            peers,
+            draining: draining.clone(),
+        })?;
+        let channel = Channel::new(Arc::new(registry));
+        let reporter = HealthReporter::new();
+        reporter
+            .set_service_status("", ServingStatus::NotServing)
+            .await;
+        let routes = GrpcRoutes::new(channel.clone(), reporter.clone())
+            .map_err(|error| StartError::other("reflection", error))?;
+        Ok(Hub(Arc::new(Inner {
+            cache: Cache::in_process(clock.clone()),
+            bus: Bus::new(events, clock.clone()),
+            clock,
+            ids,
+            config,
+            settings,
+            limits,
+            store_config,
+            policies,
+            channel,
+            routes,
+            reporter,
+            phase: Mutex::new(Phase::Starting),
+            draining,
+            stop_tasks: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            stores: tokio::sync::Mutex::default(),
+            parts: Mutex::default(),
+        })))
+    }
+}

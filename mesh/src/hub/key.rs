@@ -1,0 +1,104 @@
+//! The key that processes sign callers with.
+//!
+//! Processes that share a data folder share the key in it; others get it from the configuration.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::{
+    config::{ConfigError, MeshSettings},
+    service::StartError,
+};
+
+const FILE: &str = "mesh.key";
+const LENGTH: usize = 32;
+
+pub(super) fn internal_key(
+    settings: &MeshSettings,
+    data_dir: &Path,
+) -> Result<Vec<u8>, StartError> {
+    let configured = settings.internal_key.expose();
+    if !configured.is_empty() {
+        if configured.len() < LENGTH {
+            return Err(StartError::Config(ConfigError::Section {
+                section: "mesh".to_owned(),
+                message: format!("internal_key must have at least {LENGTH} characters"),
+            }));
+        }
+        return Ok(configured.clone().into_bytes());
+    }
+    let path = data_dir.join(FILE);
+    read_or_create(&path).map_err(|source| StartError::DataDir { path, source })
+}
+
+fn read_or_create(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Ok(key) if key.len() >= LENGTH => return Ok(key),
+        Ok(_) => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the key is cut off",
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut key = vec![0; LENGTH];
+    aws_lc_rs::rand::fill(&mut key)
+        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    // Written aside and linked into place: a process that starts at the same time sees all or
+    // nothing, and whoever comes second takes the first one's key.
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&aside)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    match linked {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = MeshSettings::default();
+        let first = internal_key(&settings, dir.path()).unwrap();
+        assert_eq!(first.len(), LENGTH);
+        assert_eq!(internal_key(&settings, dir.path()).unwrap(), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(dir.path().join(FILE))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        let settings = MeshSettings {
+            internal_key: "short".to_owned().into(),
+            ..MeshSettings::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        assert!(internal_key(&settings, dir.path()).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! The port where a process serves the mesh.
+//!
+//! This is the inside: other processes of the hub call here, with the caller sealed in a token. People
+//! and their programs come through the gateway. A call without a valid token is anonymous here too.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Server, server::TcpIncoming},
+};
+use tower::Service;
+
+use super::{GrpcRoutes, wire::read_context};
+use crate::hub::Hub;
+
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const MAX_HEADERS: u32 = 16 * 1024;
+
+/// The port could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Listens on `address` and serves until the hub drains.
+///
+/// # Errors
+/// [`ServeError::Bind`] when the address is taken or not ours, [`ServeError::Transport`].
+pub async fn serve_grpc(address: SocketAddr, hub: &Hub) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Bind { address, source })?;
+    serve_grpc_on(listener, hub).await
+}
+
+/// Serves on a listener that is already bound, until the hub drains; then finishes what is in flight.
+///
+/// # Errors
+/// [`ServeError::Transport`].
+pub async fn serve_grpc_on(listener: TcpListener, hub: &Hub) -> Result<(), ServeError> {
+    let inside = Inside {
+        routes: hub.grpc_routes().of_this_process(),
+        hub: hub.clone(),
+    };
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_max_header_list_size(MAX_HEADERS)
+        .serve_with_incoming_shutdown(inside, incoming, hub.shutdown_token().cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// Reads the context from the headers, then serves.
+#[derive(Clone)]
+struct Inside {
+    routes: GrpcRoutes,
+    hub: Hub,
+}
+
+impl Service<Request<Body>> for Inside {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let Self { routes, hub } = self.clone();
+        Box::pin(async move {
+            let seal = &hub.registry().seal;
+            Ok(
+                match read_context(request.headers(), seal, hub.clock(), hub.ids()) {
+                    Ok(context) => {
+                        request.extensions_mut().insert(context);
+                        routes.serve(request).await
+                    }
+                    Err(failure) => Status::from(failure).into_http(),
+                },
+            )
+        })
+    }
+}

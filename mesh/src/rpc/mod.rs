@@ -1,0 +1,35 @@
+//! Calls between services.
+//!
+//! A client is the generated tonic client over a [`Channel`]. The channel looks the RPC up: a service
+//! of this process is called straight through its server layer, without a socket and without
+//! serialising anything but the message; a service elsewhere is reached over HTTP/2, with a circuit
+//! breaker and, where the contract says that it is safe, retries. Either way the callee sees the same
+//! [`CallContext`] and the same layers (`server`) have run: role, load shedding, validation,
+//! deadline, panics, metrics.
+
+mod breaker;
+mod bulkhead;
+mod channel;
+mod context;
+mod endpoint;
+mod listener;
+mod meters;
+mod peer;
+mod registry;
+mod retry;
+mod routes;
+mod server;
+mod stream;
+mod wire;
+
+pub use channel::Channel;
+pub use context::{CallContext, Client};
+pub use listener::{ServeError, serve_grpc, serve_grpc_on};
+pub use routes::GrpcRoutes;
+pub use wire::{MAX_MESSAGE, strip_internal_headers};
+
+pub use peer::InvalidPeer;
+pub use registry::RegisterError;
+
+pub(crate) use endpoint::RpcService;
+pub(crate) use registry::{Registry, RegistryParts};

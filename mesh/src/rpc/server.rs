@@ -1,0 +1,226 @@
+//! The server layer: what happens around every handler, in this order.
+//!
+//! 1. the caller's role against the policy (the cheapest refusal first),
+//! 2. a place in the bulkhead,
+//! 3. one well-formed message, checked against the rules of the contract,
+//! 4. the deadline,
+//! 5. the handler; a panic in it fails this call and nothing else,
+//! 6. what it answered, stripped of internals, and counted.
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use tonic::{Code, Status, body::Body};
+use tonic_types::{ErrorDetails, StatusExt};
+use tracing::Instrument;
+
+use super::{
+    CallContext, RpcService,
+    registry::{Method, Registry},
+    stream::GuardedStream,
+    wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, unary_message},
+};
+use crate::{
+    error::{DOMAIN, Failure, Reason},
+    policy::{MethodPolicy, Role},
+    principal::Principal,
+    validation::{Invalid, Validator},
+};
+
+/// Serves one call of a service of this process.
+pub(super) async fn serve(
+    registry: &Registry,
+    method: &Method,
+    handler: &dyn RpcService,
+    context: CallContext,
+    request: Request<Body>,
+) -> Response<Body> {
+    let _in_flight = registry.in_flight.token();
+    let started = registry.clock.monotonic();
+    let span = tracing::info_span!(
+        "rpc",
+        method = %method.policy.path,
+        request_id = context.request_id(),
+        trace_id = %format_args!("{:032x}", context.trace().trace_number()),
+    );
+    let context = context.within(method.policy.deadline);
+    let response = guarded(registry, method, handler, &context, request)
+        .instrument(span.clone())
+        .await;
+    let response = match response {
+        Ok(response) => span.in_scope(|| without_internals(response, &context)),
+        Err(failure) => span.in_scope(|| refusal(failure, &context)),
+    };
+    let code = failed_status(&response).map_or(Code::Ok, |status| status.code());
+    method
+        .meters
+        .observe(code, registry.clock.monotonic() - started);
+    response
+}
+
+async fn guarded(
+    registry: &Registry,
+    method: &Method,
+    handler: &dyn RpcService,
+    context: &CallContext,
+    request: Request<Body>,
+) -> Result<Response<Body>, Failure> {
+    let policy = &method.policy;
+    authorize(policy, context.principal())?;
+    let _admission = method.slot.bulkhead.admit(policy.priority).ok_or_else(|| {
+        method.meters.shed();
+        Failure::new(
+            Reason::Overloaded,
+            format!("{} is saturated", policy.service),
+        )
+    })?;
+    let expired = || {
+        Failure::new(
+            Reason::DeadlineExceeded,
+            Reason::DeadlineExceeded.spec().message,
+        )
+    };
+    let work = async {
+        let mut request = if policy.client_streaming {
+            request
+        } else {
+            checked(&registry.validator, policy, request).await?
+        };
+        request.extensions_mut().insert(context.clone());
+        AssertUnwindSafe(async { handler.serve(request).await })
+            .catch_unwind()
+            .await
+            .map_err(|panic| Failure::internal(Panicked(panic_message(panic.as_ref()))))
+    };
+    let remaining = context.remaining().unwrap_or(policy.deadline);
+    if remaining.is_zero() {
+        return Err(expired());
+    }
+    let response = registry
+        .clock
+        .timeout(remaining, work)
+        .await
+        .map_err(|_| expired())??;
+    if !policy.server_streaming {
+        return Ok(response);
+    }
+    Ok(
+        response
+            .map(|body| Body::new(GuardedStream::new(body, context, registry.draining.clone()))),
+    )
+}
+
+/// Checks the role. Who could still become somebody by signing in is told to; everybody else is told
+/// no. An RPC of services is for services only, however trusted the person.
+fn authorize(policy: &MethodPolicy, principal: &Principal) -> Result<(), Failure> {
+    if principal.at_least(policy.role) {
+        return Ok(());
+    }
+    if principal.is_anonymous() && policy.role != Role::Service {
+        return Err(Failure::unauthenticated(
+            Reason::Unauthenticated.spec().message,
+        ));
+    }
+    Err(Failure::permission_denied(
+        Reason::PermissionDenied.spec().message,
+    ))
+}
+
+/// Reads the one message of the request and checks it against the rules of the contract.
+async fn checked(
+    validator: &Validator,
+    policy: &MethodPolicy,
+    request: Request<Body>,
+) -> Result<Request<Body>, Failure> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, MAX_MESSAGE + FRAME_PREFIX)
+        .collect()
+        .await
+        .map_err(unreadable)?
+        .to_bytes();
+    let message = unary_message(&body)?;
+    validator
+        .check_method(&policy.path, &message)
+        .map_err(|invalid| match invalid {
+            Invalid::Malformed => {
+                Failure::new(Reason::InvalidArgument, "the message cannot be decoded")
+            }
+            Invalid::Violations(violations) => {
+                let message = violations.first().map_or_else(String::new, |first| {
+                    if first.field.is_empty() {
+                        first.message.clone()
+                    } else {
+                        format!("{}: {}", first.field, first.message)
+                    }
+                });
+                violations.into_iter().fold(
+                    Failure::new(Reason::InvalidArgument, message),
+                    |failure, violation| failure.with_field(violation.field, violation.message),
+                )
+            }
+        })?;
+    Ok(Request::from_parts(
+        parts,
+        Body::new(Full::<Bytes>::new(body)),
+    ))
+}
+
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+    if error.is::<http_body_util::LengthLimitError>() {
+        return Failure::new(
+            Reason::PayloadTooLarge,
+            format!("the message is larger than {MAX_MESSAGE} bytes"),
+        );
+    }
+    Failure::new(Reason::Cancelled, "the request ended early").caused_by(error)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panicked(String);
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// The answer of a call that never reached its handler, or died in it.
+fn refusal(failure: Failure, context: &CallContext) -> Response<Body> {
+    if failure.reason().is_internal() {
+        // Logs the cause on the way.
+        let _ = Status::from(failure);
+        return internal(context).into_http();
+    }
+    Status::from(failure).into_http()
+}
+
+/// Replaces what a handler said about an internal error by the request id; the log gets the rest.
+fn without_internals(response: Response<Body>, context: &CallContext) -> Response<Body> {
+    let Some(status) = failed_status(&response) else {
+        return response;
+    };
+    if !matches!(
+        status.code(),
+        Code::Internal | Code::Unknown | Code::DataLoss
+    ) {
+        return response;
+    }
+    if status.message() != Reason::Internal.spec().message {
+        tracing::error!(code = ?status.code(), message = status.message(), "internal failure");
+    }
+    internal(context).into_http()
+}
+
+fn internal(context: &CallContext) -> Status {
+    let spec = Reason::Internal.spec();
+    let mut details =
+        ErrorDetails::with_error_info(spec.name, DOMAIN, std::collections::HashMap::new());
+    details.set_request_info(context.request_id(), "");
+    Status::with_error_details(spec.code, spec.message, details)
+}

@@ -1,0 +1,9 @@
+//! What operators see: logs, metrics and the identity of a trace.
+
+mod logs;
+mod metrics;
+mod trace_context;
+
+pub use logs::{LogFormat, TelemetryConfig, TelemetryError, init};
+pub use metrics::{install_metrics, render_metrics};
+pub use trace_context::{InvalidTraceparent, TraceContext};

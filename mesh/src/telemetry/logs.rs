@@ -1,0 +1,100 @@
+//! Structured logs through `tracing`.
+//!
+//! On a terminal lines are for people; elsewhere they are JSON for a collector. Every line inside a
+//! call carries the call's `trace_id` and `request_id`, because the server layer opens a span with
+//! them.
+
+use std::io::IsTerminal;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The `[telemetry]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// How log lines look.
+    pub format: LogFormat,
+    /// Which lines are written when `RUST_LOG` is not set, in its syntax.
+    pub filter: String,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            filter: "info,h2=warn,hyper=warn,tower=warn,tantivy=warn".to_owned(),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not valid.
+    #[error("log filter {filter:?}: {message}")]
+    Filter {
+        /// The filter as configured.
+        filter: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Something else already took the process's log or metrics.
+    #[error("telemetry is already set up: {0}")]
+    AlreadySet(String),
+}
+
+/// Starts logging (to standard error) and metrics for this process. `RUST_LOG` wins over the
+/// configured filter.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let filter = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|filter| !filter.is_empty())
+        .unwrap_or_else(|| config.filter.clone());
+    let filter = EnvFilter::try_new(&filter).map_err(|error| TelemetryError::Filter {
+        filter,
+        message: error.to_string(),
+    })?;
+    let terminal = std::io::stderr().is_terminal();
+    let json = match config.format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Json => true,
+        LogFormat::Pretty => false,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let installed = if json {
+        registry
+            .with(
+                output
+                    .json()
+                    .flatten_event(true)
+                    .with_span_list(false)
+                    .with_current_span(true),
+            )
+            .try_init()
+    } else {
+        registry
+            .with(output.compact().with_ansi(terminal).with_target(true))
+            .try_init()
+    };
+    installed.map_err(|error| TelemetryError::AlreadySet(error.to_string()))?;
+    super::install_metrics();
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Metrics in Prometheus' text format.
+//!
+//! Code records through the `metrics` facade; this module owns the one recorder of the process and
+//! renders it. There is no listener here: the gateway serves `/metrics` on its own port.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Bounds of latency histograms in seconds: from an in-process call to the longest deadline.
+const SECONDS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0,
+];
+
+/// Makes the Prometheus recorder the process's recorder. Later calls do nothing, so that several hubs
+/// of one test process share it.
+pub fn install_metrics() {
+    HANDLE.get_or_init(|| {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS);
+        let recorder = match builder {
+            Ok(builder) => builder.build_recorder(),
+            Err(error) => {
+                tracing::error!(%error, "metrics are off");
+                return None;
+            }
+        };
+        let handle = recorder.handle();
+        match metrics::set_global_recorder(recorder) {
+            Ok(()) => {
+                describe();
+                Some(handle)
+            }
+            Err(error) => {
+                tracing::error!(%error, "metrics are off");
+                None
+            }
+        }
+    });
+}
+
+/// The current values in Prometheus' text format; empty when no recorder is installed.
+pub fn render_metrics() -> String {
+    HANDLE
+        .get()
+        .and_then(Option::as_ref)
+        .map(|handle| {
+            handle.run_upkeep();
+            handle.render()
+        })
+        .unwrap_or_default()
+}
+
+fn describe() {
+    metrics::describe_counter!(
+        "rpc_requests_total",
+        "RPCs served, by service, method and gRPC code"
+    );
+    metrics::describe_histogram!(
+        "rpc_duration_seconds",
+        metrics::Unit::Seconds,
+        "Time from an RPC's arrival to its answer's headers"
+    );
+    metrics::describe_counter!(
+        "rpc_shed_total",
+        "RPCs refused because the service was saturated, by service and priority"
+    );
+    metrics::describe_counter!(
+        "rpc_client_retries_total",
+        "RPCs sent again after a failure, by service"
+    );
+    metrics::describe_gauge!(
+        "rpc_breaker_open",
+        "1 while calls to a service are cut off by its circuit breaker"
+    );
+}
