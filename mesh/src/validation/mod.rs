@@ -10,10 +10,14 @@
 //! is limited to what every client generator understands.
 //!
 //! Rule ids, field paths and presence semantics are those of protovalidate; `tests/validation` holds
-//! the verdicts of its reference implementation on a corpus that the unit tests replay. Three
-//! deliberate limits: a value with the wrong wire type makes the request malformed (the decoder behind
-//! us refuses it too, where protobuf would keep it as an unknown field); enums are treated as open, as
-//! the generated code does; at most [`MAX_VIOLATIONS`] violations are reported.
+//! the verdicts of its reference implementation on a corpus that the unit tests replay. The deliberate
+//! differences:
+//! - A value with the wrong wire type makes the request malformed, because the decoder behind us refuses
+//!   it too; protobuf would keep it as an unknown field.
+//! - Enums are open, as they are in the generated code.
+//! - At most [`MAX_VIOLATIONS`] violations are reported.
+//! - `bytes.pattern` on bytes that are no text is a violation and not an error of the evaluator.
+//! - `IGNORE_IF_ZERO_VALUE` on items that are messages is refused at start.
 
 mod collections;
 mod compile;

@@ -51,14 +51,10 @@ pub(super) fn tables(pool: &DescriptorPool) -> Result<Tables, RuleError> {
     let active = active(&drafts);
 
     let mut places = vec![None; drafts.len()];
-    let mut used = 0;
-    for (place, _) in places
-        .iter_mut()
-        .zip(&active)
-        .filter(|(_, active)| **active)
-    {
-        *place = Some(used);
-        used += 1;
+    let kept = places.iter_mut().zip(&active);
+    let kept = kept.filter_map(|(place, active)| active.then_some(place));
+    for (at, place) in kept.enumerate() {
+        *place = Some(at);
     }
     let tables = drafts
         .into_iter()

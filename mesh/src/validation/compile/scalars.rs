@@ -123,7 +123,7 @@ fn scalar_rules(
                         numbers.sort_unstable();
                         let rule = Rule::new(
                             "enum.defined_only",
-                            "must be one of the defined enum values",
+                            "value must be one of the defined enum values",
                         );
                         defined = wanted.then(|| (numbers.into(), rule));
                         Ok(())

@@ -130,10 +130,7 @@ fn format_of(name: &str) -> Option<(Format, &'static str)> {
         "ip_prefix" => (Format::Prefix(Family::Any), "IP prefix"),
         "ipv4_prefix" => (Format::Prefix(Family::V4), "IPv4 prefix"),
         "ipv6_prefix" => (Format::Prefix(Family::V6), "IPv6 prefix"),
-        "host_and_port" => (
-            Format::HostAndPort,
-            "host (hostname or IP address) and port pair",
-        ),
+        "host_and_port" => (Format::HostAndPort, "host and port pair"),
         "ulid" => (Format::Ulid, "ULID"),
         "protobuf_fqn" => (Format::ProtobufName, "fully-qualified Protobuf name"),
         "protobuf_dot_fqn" => (
