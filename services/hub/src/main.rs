@@ -1,1 +1,56 @@
-fn main() {}
+//! Holiday Peak Hub: the whole hub, or any part of it, in one binary.
+
+mod banner;
+mod cli;
+mod data_dir;
+mod import;
+mod operator;
+mod overview;
+mod print;
+mod run;
+mod seed;
+mod targets;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says on one line what went wrong; operators read it, so causes are joined and not dumped.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("hub: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let Cli { settings, command } = cli;
+    match command.unwrap_or_default() {
+        Command::Up(options) => run::up(&settings, &options).await,
+        Command::Serve(options) => run::serve(&settings, &options).await,
+        Command::Services => overview::services(&settings),
+        Command::Config => overview::config(&settings).await,
+        Command::Openapi => overview::openapi(),
+        Command::Import(options) => import::import(&settings, &options).await,
+        Command::Sagas(command) => operator::sagas(&settings, command).await,
+        Command::Dlq(command) => operator::dead_letters(&settings, command).await,
+    }
+}

@@ -1,0 +1,191 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use mesh::config::{Config, Sources};
+
+/// Holiday Peak Hub: a retail platform as a gRPC service mesh.
+///
+/// Without a command it runs `hub up`: every service in one process on embedded storage, with a
+/// demo shop on first start.
+#[derive(Debug, Parser)]
+#[command(name = "hub", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings that every command understands.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Settings that every command understands. Each also has an environment variable and a place in
+/// the configuration file; flags win over the environment, the environment over the file.
+#[derive(Debug, Default, Args)]
+pub struct Settings {
+    /// Configuration file in TOML [default: hub.toml, when there is one] [env: HUB_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of everything the hub keeps [default: data] [env: HUB_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of the gateway [default: 127.0.0.1:8080] [env: HUB_LISTEN]
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// The configuration that these flags, the environment and the file make together.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let mut sources = Sources::from_process();
+        if let Some(file) = &self.config {
+            sources.file = Some(file.clone());
+        }
+        if let Some(folder) = &self.data_dir {
+            sources = sources.with_override("hub.data_dir", folder.to_string_lossy());
+        }
+        if let Some(listen) = self.listen {
+            sources = sources.with_override("hub.listen", listen.to_string());
+        }
+        Ok(Config::load(&sources)?)
+    }
+}
+
+/// What the hub can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in this process (the default)
+    Up(UpOptions),
+    /// Run some services here and find the others through `[peers]`
+    Serve(ServeOptions),
+    /// List the services, their ports and what they are for
+    Services,
+    /// Create or update products from an NDJSON or CSV file
+    Import(ImportOptions),
+    /// Print the OpenAPI 3.1 document
+    Openapi,
+    /// Print the effective configuration, secrets redacted
+    Config,
+    /// Look at the sagas of orders and help those that are stuck
+    #[command(subcommand)]
+    Sagas(SagaCommand),
+    /// Look at events that could not be handled, replay or discard them
+    #[command(subcommand)]
+    Dlq(DeadLetterCommand),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Up(UpOptions::default())
+    }
+}
+
+/// Options of `hub up`.
+#[derive(Debug, Default, Args)]
+pub struct UpOptions {
+    /// Start with an empty shop instead of the demo shop
+    #[arg(long)]
+    pub empty: bool,
+}
+
+/// Options of `hub serve`.
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// Services to run, separated by commas; `hub services` lists them
+    #[arg(long, value_delimiter = ',', required = true, value_name = "NAMES")]
+    pub only: Vec<String>,
+    /// Address of the gRPC listener for the other processes [default: 127.0.0.1 and the port that
+    /// `hub services` shows for the first service]
+    #[arg(long, value_name = "ADDR")]
+    pub grpc: Option<SocketAddr>,
+}
+
+/// Options of `hub import`.
+#[derive(Debug, Args)]
+pub struct ImportOptions {
+    /// File to read: .ndjson (one product a line) or .csv
+    pub file: PathBuf,
+}
+
+/// What can be done with sagas.
+#[derive(Debug, Subcommand)]
+pub enum SagaCommand {
+    /// List sagas, the ones in need of attention first
+    List {
+        /// Only sagas that wait for this: reservation, payment, shipment, compensation, completed, compensated
+        #[arg(long)]
+        step: Option<String>,
+        /// Only sagas past their deadline
+        #[arg(long)]
+        overdue: bool,
+        /// Page, 1-based
+        #[arg(long, default_value_t = 1)]
+        page: i32,
+    },
+    /// Show the saga of an order
+    Show {
+        /// Id of the order
+        order_id: String,
+    },
+    /// Ask for the step that a saga waits for once more
+    Retry {
+        /// Id of the order
+        order_id: String,
+        /// Why; it is recorded
+        #[arg(long)]
+        reason: String,
+    },
+    /// Give up on a saga: cancel the order, give back stock and money
+    Compensate {
+        /// Id of the order
+        order_id: String,
+        /// Why; it is recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadLetterCommand {
+    /// List dead letters, newest first
+    List {
+        /// Only letters of this consumer
+        #[arg(long, default_value = "")]
+        consumer: String,
+        /// Page, 1-based
+        #[arg(long, default_value_t = 1)]
+        page: i32,
+    },
+    /// Show a dead letter with the whole event
+    Show {
+        /// Id of the letter
+        id: String,
+    },
+    /// Give a dead letter back to its consumer
+    Replay {
+        /// Id of the letter
+        id: String,
+    },
+    /// Drop a dead letter for good
+    Discard {
+        /// Id of the letter
+        id: String,
+        /// Why; it is recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,95 @@
+//! Commands that only tell: services, configuration, OpenAPI.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use anyhow::Context;
+use mesh::{Hub, policy::PolicyTable};
+
+use crate::{
+    cli::Settings,
+    run,
+    targets::{GATEWAY, TARGETS},
+};
+
+/// Port of the gateway's own gRPC listener in `hub serve`; it has no services in the contracts.
+const GATEWAY_GRPC_PORT: u16 = 50050;
+
+/// Prints what there is, with ports.
+pub fn services(settings: &Settings) -> anyhow::Result<()> {
+    settings.load()?;
+    let policies = PolicyTable::new(contracts::descriptor_pool())?;
+    let mut rpcs: BTreeMap<&str, usize> = BTreeMap::new();
+    for policy in policies.iter() {
+        *rpcs.entry(policy.target.name.as_str()).or_default() += 1;
+    }
+    println!("{:<11} {:>6} {:>5}  {}", "service", "port", "rpcs", "what it is for");
+    for target in TARGETS {
+        println!(
+            "{:<11} {:>6} {:>5}  {}",
+            target.name,
+            port(&policies, target.name),
+            rpcs.get(target.name).copied().unwrap_or(0),
+            target.purpose
+        );
+    }
+    println!("\nPorts are those of `hub serve`; `hub up` serves everything on the gateway's address.");
+    Ok(())
+}
+
+/// Where `hub serve` listens for other processes unless told otherwise.
+///
+/// # Errors
+/// Never for a name from [`TARGETS`].
+pub fn default_address(hub: &Hub, target: &str) -> anyhow::Result<SocketAddr> {
+    let port = port(hub.policies(), target);
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+fn port(policies: &PolicyTable, target: &str) -> u16 {
+    if target == GATEWAY {
+        return GATEWAY_GRPC_PORT;
+    }
+    policies
+        .iter()
+        .find(|policy| policy.target.name == target)
+        .map_or(GATEWAY_GRPC_PORT, |policy| policy.target.port)
+}
+
+/// Prints the effective configuration: every section of every service, secrets redacted.
+pub async fn config(settings: &Settings) -> anyhow::Result<()> {
+    // Sections are declared by the services, so they are registered; on a scratch folder, because
+    // printing must not touch the real one.
+    let config = settings.load()?;
+    let scratch = std::env::temp_dir().join(format!("hub-config-{}", std::process::id()));
+    let outcome = declare_sections(&config, &scratch).await;
+    // A scratch folder that stays behind is no reason to fail.
+    let _ = std::fs::remove_dir_all(&scratch);
+    outcome?;
+    config.check()?;
+    print!("{}", config.effective());
+    Ok(())
+}
+
+async fn declare_sections(
+    config: &mesh::config::Config,
+    scratch: &std::path::Path,
+) -> anyhow::Result<()> {
+    let hub = Hub::builder()
+        .config(config.clone())
+        .data_dir(scratch)
+        .build()
+        .await
+        .context("cannot read the configuration")?;
+    crate::targets::register_all(&hub).await?;
+    hub.shutdown(run::DRAIN).await;
+    Ok(())
+}
+
+/// Prints the OpenAPI document.
+pub fn openapi() -> anyhow::Result<()> {
+    println!("{}", gateway::openapi_document()?);
+    Ok(())
+}

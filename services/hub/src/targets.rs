@@ -1,0 +1,110 @@
+//! What a hub can be composed of.
+
+use std::future::Future;
+
+use anyhow::{Context, bail};
+use futures::future::BoxFuture;
+use mesh::{Hub, Service, StartError};
+
+type Register = fn(Hub) -> BoxFuture<'static, Result<Service, StartError>>;
+
+/// Something that `hub serve --only` can name.
+pub struct Target {
+    /// Name on the command line, in configuration and in metrics.
+    pub name: &'static str,
+    /// What it is for, in a few words.
+    pub purpose: &'static str,
+    register: Register,
+}
+
+/// Boxes a crate's `register`, so that all of them fit one table.
+macro_rules! target {
+    ($name:ident, $purpose:literal) => {
+        Target {
+            name: stringify!($name),
+            purpose: $purpose,
+            register: |hub| Box::pin(async move { $name::register(&hub).await }),
+        }
+    };
+}
+
+/// Everything there is, in the order in which it is started.
+pub const TARGETS: &[Target] = &[
+    target!(identity, "sign-up, login, sessions, profiles, addresses"),
+    target!(catalog, "products, variants, prices, categories"),
+    target!(inventory, "stock and reservations"),
+    target!(cart, "carts of customers and guests"),
+    target!(orders, "checkout, orders, the order saga"),
+    target!(payments, "charges, refunds, saved payment methods"),
+    target!(shipping, "carriers, shipments, scans"),
+    target!(agents, "search, reservation, carrier, ETA and order-status agents"),
+    target!(admin, "health of everything, dead letters"),
+    target!(gateway, "REST, gRPC-Web and gRPC for the outside"),
+];
+
+/// Name of the target that listens for the outside.
+pub const GATEWAY: &str = "gateway";
+
+/// The targets that `names` name, in starting order.
+///
+/// # Errors
+/// An unknown name.
+pub fn select(names: &[String]) -> anyhow::Result<Vec<&'static Target>> {
+    for name in names {
+        if !TARGETS.iter().any(|target| target.name == name) {
+            let known: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            bail!("unknown service {name:?}; there are {}", known.join(", "));
+        }
+    }
+    Ok(TARGETS
+        .iter()
+        .filter(|target| names.iter().any(|name| name == target.name))
+        .collect())
+}
+
+/// Opens the stores of `targets` and starts them on `hub`.
+///
+/// # Errors
+/// A service that cannot start, by name.
+pub async fn start(hub: &Hub, targets: impl IntoIterator<Item = &Target>) -> anyhow::Result<()> {
+    let services = register(hub, targets).await?;
+    hub.start(services).await?;
+    Ok(())
+}
+
+/// Opens every store and declares every configuration section, and starts nothing.
+///
+/// # Errors
+/// A service that cannot start, by name.
+pub async fn register_all(hub: &Hub) -> anyhow::Result<()> {
+    register(hub, TARGETS).await.map(drop)
+}
+
+async fn register(
+    hub: &Hub,
+    targets: impl IntoIterator<Item = &Target>,
+) -> anyhow::Result<Vec<Service>> {
+    let mut services = Vec::new();
+    for target in targets {
+        let service = (target.register)(hub.clone())
+            .await
+            .with_context(|| format!("cannot start {}", target.name))?;
+        services.push(service);
+    }
+    Ok(services)
+}
+
+/// Starts every target but the gateway, runs `work` and shuts down: how commands use a data folder
+/// that no hub is serving.
+///
+/// # Errors
+/// A service that cannot start, or what `work` answers.
+pub async fn with_services<T, F>(hub: &Hub, work: F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    start(hub, TARGETS.iter().filter(|target| target.name != GATEWAY)).await?;
+    let outcome = work.await;
+    hub.shutdown(crate::run::DRAIN).await;
+    outcome
+}

@@ -1,0 +1,5 @@
+//! Rules of identity that need neither storage nor transport.
+
+pub mod email;
+pub mod opaque;
+pub mod password;

@@ -1,0 +1,182 @@
+//! Signing keys: ES256 (RFC 7518 §3.4), rotated with overlap.
+//!
+//! The newest key signs. A key stays published until every token it may have signed has expired, so
+//! rotation never invalidates a token that is in use.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::hub::identity::v1::{JsonWebKey, JsonWebKeySet};
+use jsonwebtoken::EncodingKey;
+use mesh::{
+    Clock, Failure,
+    store::{Row, Store, StoreError, args},
+};
+use parking_lot::RwLock;
+
+use crate::config::IdentityConfig;
+
+/// Keys that may be published at the same time; bounds the key set.
+const PUBLISHED: i64 = 16;
+
+/// The signing keys of this installation.
+pub struct KeyRing {
+    store: Store,
+    clock: Clock,
+    key_life: TimeDelta,
+    access_life: TimeDelta,
+    keys: RwLock<Arc<Keys>>,
+}
+
+/// A snapshot of the ring.
+struct Keys {
+    signer: Signer,
+    signer_created: DateTime<Utc>,
+    published: JsonWebKeySet,
+}
+
+/// The key that signs.
+#[derive(Clone)]
+pub struct Signer {
+    /// Key id, for the header of tokens.
+    pub kid: String,
+    /// The private key.
+    pub key: EncodingKey,
+}
+
+impl KeyRing {
+    /// Reads the keys, or makes the first one.
+    ///
+    /// # Errors
+    /// The store cannot be read or a key cannot be made.
+    pub async fn open(
+        store: Store,
+        clock: Clock,
+        config: &IdentityConfig,
+    ) -> Result<Arc<Self>, Failure> {
+        let (key_life, access_life) = (config.key_life(), config.access_life());
+        let keys = match load(&store, clock.now()).await? {
+            Some(keys) => keys,
+            None => {
+                create(&store, clock.now(), key_life + access_life).await?;
+                load(&store, clock.now())
+                    .await?
+                    .ok_or_else(|| Failure::internal(NoKey))?
+            }
+        };
+        Ok(Arc::new(Self {
+            store,
+            clock,
+            key_life,
+            access_life,
+            keys: RwLock::new(Arc::new(keys)),
+        }))
+    }
+
+    /// The key that signs now.
+    pub fn signer(&self) -> Signer {
+        self.keys.read().signer.clone()
+    }
+
+    /// The public keys, the newest first.
+    pub fn published(&self) -> JsonWebKeySet {
+        self.keys.read().published.clone()
+    }
+
+    /// Makes a new key when the present one has signed long enough, and forgets retired ones.
+    ///
+    /// # Errors
+    /// The store fails; the present key goes on.
+    pub async fn rotate_if_due(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        if now - self.keys.read().signer_created >= self.key_life {
+            create(&self.store, now, self.key_life + self.access_life).await?;
+        }
+        self.store
+            .write(move |tx| async move {
+                tx.execute(
+                    "DELETE FROM signing_keys WHERE retires_at <= $1",
+                    args![now],
+                )
+                .await
+            })
+            .await?;
+        if let Some(keys) = load(&self.store, now).await? {
+            *self.keys.write() = Arc::new(keys);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no signing key after making one")]
+struct NoKey;
+
+async fn create(store: &Store, now: DateTime<Utc>, life: TimeDelta) -> Result<(), Failure> {
+    let document =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(Failure::internal)?;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref())
+        .map_err(Failure::internal)?;
+    let private = document.as_ref().to_vec();
+    let public = pair.public_key().as_ref().to_vec();
+    // RFC 7638 would hash the JWK; a hash of the public point identifies the key just as well.
+    let kid = URL_SAFE_NO_PAD
+        .encode(&crate::domain::opaque::hash(&URL_SAFE_NO_PAD.encode(&public))[..12]);
+    store
+        .write(move |tx| async move {
+            tx.execute(
+                "INSERT INTO signing_keys (kid, private_key, public_key, created_at, retires_at)
+                 VALUES ($1, $2, $3, $4, $5)",
+                args![kid, private, public, now, now + life],
+            )
+            .await
+        })
+        .await?;
+    Ok(())
+}
+
+async fn load(store: &Store, now: DateTime<Utc>) -> Result<Option<Keys>, Failure> {
+    let rows = store
+        .all(
+            "SELECT kid, private_key, public_key, created_at FROM signing_keys
+             WHERE retires_at > $1 ORDER BY created_at DESC, kid LIMIT $2",
+            args![now, PUBLISHED],
+        )
+        .await?;
+    let Some(newest) = rows.first() else {
+        return Ok(None);
+    };
+    let private: Vec<u8> = newest.get("private_key")?;
+    Ok(Some(Keys {
+        signer: Signer {
+            kid: newest.get("kid")?,
+            key: EncodingKey::from_ec_der(&private),
+        },
+        signer_created: newest.get("created_at")?,
+        published: JsonWebKeySet {
+            keys: rows.iter().map(public_key).collect::<Result<_, _>>()?,
+        },
+    }))
+}
+
+/// The JWK of a stored key: the public key is an uncompressed point, 0x04 and two coordinates.
+fn public_key(row: &Row) -> Result<JsonWebKey, StoreError> {
+    let point: Vec<u8> = row.get("public_key")?;
+    let coordinates = point.get(1..).unwrap_or_default();
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    Ok(JsonWebKey {
+        kty: "EC".to_owned(),
+        crv: "P-256".to_owned(),
+        x: URL_SAFE_NO_PAD.encode(x),
+        y: URL_SAFE_NO_PAD.encode(y),
+        kid: row.get("kid")?,
+        alg: "ES256".to_owned(),
+        r#use: "sig".to_owned(),
+    })
+}

@@ -1,0 +1,329 @@
+//! Sessions and their refresh tokens.
+//!
+//! A refresh token works once (RFC 6819 §5.2.2.3): using it gives the next one. A token that comes back
+//! after it was used has been copied by somebody, so the whole session ends.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use mesh::{
+    Cache, Clock, Failure, Ids, Reason,
+    store::{Store, StoreError, Tx, args},
+};
+
+use crate::{
+    config::IdentityConfig,
+    domain::opaque::{self, OpaqueToken},
+};
+
+/// Rows that housekeeping removes at once.
+const SWEEP: i64 = 500;
+/// Sessions of one user that end together; more than anybody has.
+const SESSIONS_OF_USER: i64 = 10_000;
+
+/// The sessions of this installation.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    cache: Cache,
+    refresh_life: TimeDelta,
+    access_life: TimeDelta,
+}
+
+/// A session that was opened or renewed.
+pub struct Opened {
+    /// Id of the session.
+    pub session_id: String,
+    /// User id; for guests the session id.
+    pub subject: String,
+    /// Role name.
+    pub role: String,
+    /// The refresh token that works next.
+    pub refresh_token: String,
+}
+
+/// What became of a refresh token.
+enum Rotation {
+    Renewed {
+        session_id: String,
+        subject: String,
+        role: String,
+    },
+    Reused {
+        session_id: String,
+    },
+    Refused,
+}
+
+impl Sessions {
+    /// On `store`, with lives from the configuration.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        cache: Cache,
+        config: &IdentityConfig,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            ids,
+            cache,
+            refresh_life: config.refresh_life(),
+            access_life: config.access_life(),
+        }
+    }
+
+    /// Opens a guest session. It is its own subject.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn open_guest(&self) -> Result<Opened, Failure> {
+        let id = self.ids.uuid().to_string();
+        self.insert(id.clone(), id, "guest".to_owned()).await
+    }
+
+    /// Opens a session of a user.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn open_user(&self, user_id: &str, role: &str) -> Result<Opened, Failure> {
+        let id = self.ids.uuid().to_string();
+        self.insert(id, user_id.to_owned(), role.to_owned()).await
+    }
+
+    async fn insert(
+        &self,
+        session_id: String,
+        subject: String,
+        role: String,
+    ) -> Result<Opened, Failure> {
+        let OpaqueToken { token, hash } = opaque::generate()?;
+        let now = self.clock.now();
+        let expires_at = now + self.refresh_life;
+        let (id, who, as_role) = (session_id.clone(), subject.clone(), role.clone());
+        self.store
+            .write(move |tx| async move {
+                tx.execute(
+                    "INSERT INTO sessions (session_id, subject, role, created_at, expires_at)
+                     VALUES ($1, $2, $3, $4, $5)",
+                    args![&id, who, as_role, now, expires_at],
+                )
+                .await?;
+                insert_token(&tx, hash, id, expires_at).await
+            })
+            .await?;
+        Ok(Opened {
+            session_id,
+            subject,
+            role,
+            refresh_token: token,
+        })
+    }
+
+    /// Exchanges a refresh token for the next one.
+    ///
+    /// # Errors
+    /// [`Reason::Unauthenticated`] for a token that is unknown or expired, [`Reason::TokenRevoked`] for
+    /// one that was used before.
+    pub async fn renew(&self, refresh_token: &str) -> Result<Opened, Failure> {
+        let OpaqueToken { token, hash: next } = opaque::generate()?;
+        let presented = opaque::hash(refresh_token);
+        let now = self.clock.now();
+        let expires_at = now + self.refresh_life;
+        let rotation = self
+            .store
+            .write(move |tx| async move { rotate(&tx, presented, next, now, expires_at).await })
+            .await?;
+        match rotation {
+            Rotation::Renewed {
+                session_id,
+                subject,
+                role,
+            } => Ok(Opened {
+                session_id,
+                subject,
+                role,
+                refresh_token: token,
+            }),
+            Rotation::Reused { session_id } => {
+                self.announce(&session_id).await;
+                Err(Failure::new(
+                    Reason::TokenRevoked,
+                    "the refresh token was used before; sign in again",
+                ))
+            }
+            Rotation::Refused => Err(Failure::unauthenticated(
+                "the refresh token is not valid; sign in again",
+            )),
+        }
+    }
+
+    /// Ends a session. Ending it again changes nothing.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn revoke(&self, session_id: &str) -> Result<(), Failure> {
+        let (id, now) = (session_id.to_owned(), self.clock.now());
+        self.store
+            .write(move |tx| async move {
+                tx.execute(
+                    "UPDATE sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL",
+                    args![id, now],
+                )
+                .await
+            })
+            .await?;
+        self.announce(session_id).await;
+        Ok(())
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn revoke_all(&self, user_id: &str) -> Result<(), Failure> {
+        let (id, now) = (user_id.to_owned(), self.clock.now());
+        let ended = self
+            .store
+            .write(move |tx| async move {
+                tx.all(
+                    "UPDATE sessions SET revoked_at = $2 WHERE session_id IN (
+                         SELECT session_id FROM sessions WHERE subject = $1 AND revoked_at IS NULL LIMIT $3
+                     ) RETURNING session_id",
+                    args![id, now, SESSIONS_OF_USER],
+                )
+                .await
+            })
+            .await?;
+        for row in &ended {
+            self.announce(row.get("session_id")?).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the edge again which sessions have ended while their access tokens may still be alive:
+    /// the cache does not outlive the process.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn restore_revocations(&self) -> Result<(), Failure> {
+        let since = self.clock.now() - self.access_life;
+        let rows = self
+            .store
+            .scan(
+                "SELECT session_id FROM sessions WHERE revoked_at > $1 ORDER BY revoked_at DESC LIMIT 100000",
+                args![since],
+            )
+            .await?;
+        for row in &rows {
+            self.announce(row.get("session_id")?).await;
+        }
+        Ok(())
+    }
+
+    /// Removes sessions that have expired, with their tokens, a batch at a time.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn remove_expired(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        loop {
+            let removed = self
+                .store
+                .write(move |tx| async move {
+                    tx.execute(
+                        "DELETE FROM mail_tokens WHERE token_hash IN (
+                             SELECT token_hash FROM mail_tokens WHERE expires_at < $1 LIMIT $2)",
+                        args![now, SWEEP],
+                    )
+                    .await?;
+                    tx.execute(
+                        "DELETE FROM sessions WHERE session_id IN (
+                             SELECT session_id FROM sessions WHERE expires_at < $1 LIMIT $2)",
+                        args![now, SWEEP],
+                    )
+                    .await
+                })
+                .await?;
+            if removed < SWEEP as u64 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets the edge refuse the session's access tokens for as long as they could live.
+    async fn announce(&self, session_id: &str) {
+        let life = Duration::from_secs(self.access_life.num_seconds().unsigned_abs() + 60);
+        self.cache
+            .put(&format!("revoked-session:{session_id}"), "1", life)
+            .await;
+    }
+}
+
+async fn insert_token(
+    tx: &Tx,
+    hash: Vec<u8>,
+    session_id: String,
+    expires_at: chrono::DateTime<chrono::Utc>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO refresh_tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)",
+        args![hash, session_id, expires_at],
+    )
+    .await
+    .map(drop)
+}
+
+async fn rotate(
+    tx: &Tx,
+    presented: Vec<u8>,
+    next: Vec<u8>,
+    now: chrono::DateTime<chrono::Utc>,
+    expires_at: chrono::DateTime<chrono::Utc>,
+) -> Result<Rotation, StoreError> {
+    let Some(row) = tx
+        .one(
+            "SELECT t.session_id, t.expires_at, t.used_at, s.subject, s.role, s.revoked_at
+             FROM refresh_tokens t JOIN sessions s ON s.session_id = t.session_id
+             WHERE t.token_hash = $1",
+            args![&presented],
+        )
+        .await?
+    else {
+        return Ok(Rotation::Refused);
+    };
+    let session_id: String = row.get("session_id")?;
+    let used: Option<i64> = row.get("used_at")?;
+    let revoked: Option<i64> = row.get("revoked_at")?;
+    let token_expires: chrono::DateTime<chrono::Utc> = row.get("expires_at")?;
+    if used.is_some() {
+        tx.execute(
+            "UPDATE sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL",
+            args![&session_id, now],
+        )
+        .await?;
+        return Ok(Rotation::Reused { session_id });
+    }
+    if revoked.is_some() || token_expires <= now {
+        return Ok(Rotation::Refused);
+    }
+    tx.execute(
+        "UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1",
+        args![presented, now],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE sessions SET expires_at = $2 WHERE session_id = $1",
+        args![&session_id, expires_at],
+    )
+    .await?;
+    insert_token(tx, next, session_id.clone(), expires_at).await?;
+    Ok(Rotation::Renewed {
+        session_id,
+        subject: row.get("subject")?,
+        role: row.get("role")?,
+    })
+}
