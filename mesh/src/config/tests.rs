@@ -117,8 +117,10 @@ fn plain_names_set_the_hub_s_settings() {
 
 #[test]
 fn a_named_file_must_be_readable() {
-    let mut missing = Sources::default();
-    missing.file = Some(PathBuf::from("/nowhere/hub.toml"));
+    let missing = Sources {
+        file: Some(PathBuf::from("/nowhere/hub.toml")),
+        ..Sources::default()
+    };
     let error = Config::load(&missing).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("/nowhere/hub.toml"), "{error}");
 }

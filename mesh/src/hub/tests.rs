@@ -1,1 +1,153 @@
+//! The life of a process.
+
 #![allow(clippy::unwrap_used)]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use std::time::Duration;
+
+use super::*;
+use crate::{Service, Sources};
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "init",
+    sqlite: "CREATE TABLE things (id TEXT PRIMARY KEY)",
+}];
+
+async fn hub(dir: &Path) -> Hub {
+    Hub::builder().data_dir(dir).build().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_hub_starts_reports_and_stops_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    assert!(!hub.is_ready());
+    let store = hub.store("things", MIGRATIONS).await.unwrap();
+    assert!(store.path().unwrap().starts_with(dir.path()));
+    let (working, ended) = (
+        Arc::new(AtomicBool::new(true)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let service = Service::builder("things")
+        .store(store.clone())
+        .readiness("gears", {
+            let working = Arc::clone(&working);
+            move || {
+                let works = working.load(Ordering::SeqCst);
+                async move {
+                    if works {
+                        Ok(())
+                    } else {
+                        Err("jammed".to_owned())
+                    }
+                }
+            }
+        })
+        .task("sweep", {
+            let ended = Arc::clone(&ended);
+            move |shutdown: Shutdown| async move {
+                shutdown.cancelled().await;
+                ended.store(true, Ordering::SeqCst);
+            }
+        })
+        .build();
+    hub.start(vec![service]).await.unwrap();
+    assert!(hub.is_ready());
+    assert_eq!(hub.services(), ["things"]);
+    let health = hub.health().await;
+    assert!(health.is_ready(), "{health:?}");
+    let names: Vec<&str> = health.components.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["bus", "check:things/gears", "store:things"]);
+
+    working.store(false, Ordering::SeqCst);
+    let health = hub.health().await;
+    assert!(!health.is_ready());
+    assert!(health.components.iter().any(|c| c.detail == "jammed"));
+
+    assert_eq!(
+        hub.shutdown(Duration::from_secs(10)).await,
+        Drained::Finished
+    );
+    assert!(ended.load(Ordering::SeqCst));
+    assert_eq!(hub.phase(), Phase::Stopped);
+    assert!(store.ping().await.is_err());
+}
+
+#[tokio::test]
+async fn a_task_that_dies_makes_the_process_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    let service = Service::builder("things")
+        .task("panics", |shutdown: Shutdown| async move {
+            assert!(shutdown.is_cancelled(), "boom");
+        })
+        .task("fails", |_: Shutdown| async { Err::<(), _>("no luck") })
+        .build();
+    hub.start(vec![service]).await.unwrap();
+    hub.0.tasks.close();
+    hub.0.tasks.wait().await;
+    let health = hub.health().await;
+    let dead: Vec<_> = health.components.iter().filter(|c| !c.healthy).collect();
+    assert_eq!(dead.len(), 2, "{health:?}");
+    assert!(!health.is_ready());
+}
+
+#[tokio::test]
+async fn a_store_is_opened_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    let first = hub.store("things", MIGRATIONS).await.unwrap();
+    let second = hub.store("things", MIGRATIONS).await.unwrap();
+    assert!(first.is_same(&second));
+}
+
+#[tokio::test]
+async fn what_is_wrong_at_start_is_one_line_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Hub::builder()
+        .data_dir(&file)
+        .build()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("file") && !error.contains('\n'), "{error}");
+
+    for (path, value, expected) in [
+        ("peers.nowhere", "http://127.0.0.1:1", "nowhere"),
+        ("peers.orders", "127.0.0.1", "127.0.0.1"),
+        ("mesh.internal_key", "short", "internal_key"),
+        ("hub.listen", "everywhere", "listen"),
+        ("mesh.concurency", "1", "concurency"),
+    ] {
+        let sources = Sources::default().with_override(path, value);
+        let error = Hub::builder()
+            .config(Config::load(&sources).unwrap())
+            .data_dir(dir.path().join("data"))
+            .build()
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_section_is_found_after_composition() {
+    let sources = Sources::default().with_override("ordres.x", "1");
+    let config = Config::load(&sources).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::builder()
+        .config(config.clone())
+        .data_dir(dir.path())
+        .build()
+        .await
+        .unwrap();
+    let error = hub.configuration().check().unwrap_err().to_string();
+    assert!(error.contains("ordres"), "{error}");
+}

@@ -33,3 +33,6 @@ pub use registry::RegisterError;
 
 pub(crate) use endpoint::RpcService;
 pub(crate) use registry::{Registry, RegistryParts};
+
+#[cfg(test)]
+mod tests;
