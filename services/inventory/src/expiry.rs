@@ -1,0 +1,36 @@
+//! Gives back the units of holds whose time is over.
+
+use mesh::store::{Store, StoreError, Tx};
+
+use crate::{
+    cause::Cause,
+    events::Means,
+    store::{due_holds, expire},
+};
+
+/// Holds ended per look. More wait for the next one, so that a mass expiry does not keep the writer from
+/// the orders of the moment.
+const BATCH: i64 = 100;
+
+/// Ends holds that are over until none is left; returns how many.
+///
+/// # Errors
+/// A store's.
+pub(crate) async fn sweep(store: &Store, means: &Means) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    loop {
+        let due = due_holds(store, means.clock.now(), BATCH).await?;
+        let full = due.len() as i64 == BATCH;
+        for order_id in due {
+            let moment = means.moment(Cause::default());
+            // Looked at again inside: it may have been paid in between.
+            let over = store
+                .write(move |tx: Tx| async move { expire(&tx, &moment, &order_id).await })
+                .await?;
+            ended += usize::from(over);
+        }
+        if !full {
+            return Ok(ended);
+        }
+    }
+}
