@@ -17,6 +17,8 @@ mod migration;
 mod row;
 mod schema;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod value;
 

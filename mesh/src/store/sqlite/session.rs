@@ -94,11 +94,7 @@ impl Session {
         let columns = match self.columns.get(sql) {
             Some(columns) if columns.len() == count => Arc::clone(columns),
             _ => {
-                let columns: Arc<[Box<str>]> = statement
-                    .column_names()
-                    .into_iter()
-                    .map(Box::from)
-                    .collect();
+                let columns: Arc<[Box<str>]> = statement.column_names().map(Box::from).collect();
                 if self.columns.len() >= COLUMN_LISTS {
                     self.columns.clear();
                 }

@@ -1,0 +1,51 @@
+//! The store from outside.
+
+#![allow(clippy::unwrap_used)]
+
+mod migrations;
+mod opening;
+mod reads;
+mod writes;
+
+use chrono::DateTime;
+use tempfile::TempDir;
+
+use super::{Migration, Store, StoreConfig, StoreError};
+use crate::{clock::Clock, ids::Ids};
+
+const COUNTERS: &[Migration] = &[Migration::new(
+    1,
+    "init",
+    "CREATE TABLE counter (
+        id    TEXT PRIMARY KEY,
+        n     INTEGER NOT NULL CHECK (n >= 0),
+        owner TEXT REFERENCES counter (id)
+     );
+     CREATE UNIQUE INDEX counter_by_pair ON counter (n, owner);",
+)];
+
+fn clock() -> Clock {
+    Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap())
+}
+
+fn ids(clock: &Clock) -> Ids {
+    Ids::seeded(clock.clone(), 7)
+}
+
+async fn temporary() -> Store {
+    let clock = clock();
+    let ids = ids(&clock);
+    Store::temporary("test", COUNTERS, clock, ids)
+        .await
+        .unwrap()
+}
+
+async fn open_in(folder: &TempDir, migrations: &'static [Migration]) -> Result<Store, StoreError> {
+    let clock = clock();
+    let ids = ids(&clock);
+    let config = StoreConfig {
+        busy_timeout_ms: 200,
+        ..StoreConfig::in_directory(folder.path())
+    };
+    Store::open("test", &config, migrations, clock, ids).await
+}
