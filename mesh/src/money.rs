@@ -10,6 +10,7 @@ mod rate;
 use std::fmt;
 
 use contracts::hub::r#type::v1 as wire;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub use currency::Currency;
 pub use rate::Rate;
@@ -324,6 +325,31 @@ impl From<MoneyError> for Failure {
     /// Arithmetic that has no answer is a rule broken by the request, most often a quantity too large.
     fn from(error: MoneyError) -> Self {
         Self::new(crate::error::Reason::Unprocessable, error.to_string())
+    }
+}
+
+/// The same form as on the wire, for configuration and JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    amount: String,
+    currency: String,
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Text {
+            amount: self.amount(),
+            currency: self.currency.to_string(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        Self::parse(&text.amount, &text.currency).map_err(D::Error::custom)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What operators see: logs, metrics and the identity of a trace.
 
+mod json;
 mod logs;
 mod metrics;
 mod trace_context;

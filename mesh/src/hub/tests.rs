@@ -151,3 +151,74 @@ async fn an_unknown_section_is_found_after_composition() {
     let error = hub.configuration().check().unwrap_err().to_string();
     assert!(error.contains("ordres"), "{error}");
 }
+
+/// Notes the orders that it hears of.
+struct Note;
+
+#[async_trait::async_trait]
+impl crate::events::Consumer for Note {
+    fn name(&self) -> &'static str {
+        "things.note"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["OrderCreated"]
+    }
+
+    async fn react(
+        &self,
+        event: &crate::events::Envelope,
+    ) -> Result<crate::events::Effect, crate::events::ReactError> {
+        let key = event.ordering_key.clone();
+        Ok(crate::events::Effect::write(move |tx| async move {
+            tx.execute("INSERT INTO things (id) VALUES ($1)", crate::args![key])
+                .await?;
+            Ok(())
+        }))
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_one_service_reaches_the_store_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    let source = hub.store("orders", &[]).await.unwrap();
+    let things = hub.store("things", MIGRATIONS).await.unwrap();
+    let consumer = Service::builder("things")
+        .store(things.clone())
+        .consumer(Note)
+        .build();
+    let producer = Service::builder("orders").store(source.clone()).build();
+    hub.start(vec![consumer, producer]).await.unwrap();
+    source
+        .write(|tx| async move {
+            let created = contracts::hub::events::v1::OrderCreated::default();
+            let data = crate::events::Data::OrderCreated(created);
+            tx.emit(crate::events::Emission::new("order-1", data)).await
+        })
+        .await
+        .map_err(|error: crate::store::StoreError| error)
+        .unwrap();
+    // Draining finishes what was handed over; before that the relay has to have seen it.
+    while things
+        .one("SELECT id FROM things", crate::args![])
+        .await
+        .unwrap()
+        .is_none()
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        hub.shutdown(Duration::from_secs(10)).await,
+        Drained::Finished
+    );
+}
+
+#[tokio::test]
+async fn a_consumer_needs_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    let service = Service::builder("things").consumer(Note).build();
+    let error = hub.start(vec![service]).await.unwrap_err();
+    assert!(error.to_string().contains("things"));
+}

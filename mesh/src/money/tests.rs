@@ -77,6 +77,8 @@ proptest! {
         prop_assert_eq!(Money::parse(&money.amount(), currency.as_str()).unwrap(), money);
         let wire = money.to_wire();
         prop_assert_eq!(Money::try_from(&wire).unwrap(), money);
+        let json = serde_json::to_string(&money).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder;
 use tower::Service;
 
-use super::{Channel, RpcService};
+use super::{Channel, RpcService, stream::GuardedStream};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
@@ -106,7 +106,12 @@ impl GrpcRoutes {
                 None
             };
             if let Some(service) = builtin {
-                return service.serve(request).await;
+                // Watchers of health and reflection stay as long as they like, but not beyond a drain.
+                let draining = &self.channel.registry().draining;
+                return service
+                    .serve(request)
+                    .await
+                    .map(|body| Body::new(GuardedStream::until_drain(body, draining.clone())));
             }
         }
         match self.scope {

@@ -107,10 +107,13 @@ async fn guarded(
     if !policy.server_streaming {
         return Ok(response);
     }
-    Ok(
-        response
-            .map(|body| Body::new(GuardedStream::new(body, context, registry.draining.clone()))),
-    )
+    Ok(response.map(|body| {
+        Body::new(GuardedStream::of_call(
+            body,
+            context,
+            registry.draining.clone(),
+        ))
+    }))
 }
 
 /// Checks the role. Who could still become somebody by signing in is told to; everybody else is told

@@ -22,7 +22,8 @@ pub(super) struct GuardedStream {
 }
 
 impl GuardedStream {
-    pub(super) fn new(inner: Body, context: &CallContext, draining: CancellationToken) -> Self {
+    /// The stream of a call: ends at its deadline and when the process drains.
+    pub(super) fn of_call(inner: Body, context: &CallContext, draining: CancellationToken) -> Self {
         let clock = context.clock().clone();
         let deadline = context.deadline();
         let end = async move {
@@ -36,6 +37,18 @@ impl GuardedStream {
                 () = deadline => Reason::DeadlineExceeded,
                 () = draining.cancelled() => Reason::Unavailable,
             }
+        };
+        Self {
+            inner,
+            end: Some(Box::pin(end)),
+        }
+    }
+
+    /// A stream without deadline: ends when the process drains.
+    pub(super) fn until_drain(inner: Body, draining: CancellationToken) -> Self {
+        let end = async move {
+            draining.cancelled().await;
+            Reason::Unavailable
         };
         Self {
             inner,

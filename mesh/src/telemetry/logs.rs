@@ -9,6 +9,9 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
+use super::json::JsonLines;
+use crate::clock::Clock;
+
 /// The `[telemetry]` section.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,21 +81,16 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
         LogFormat::Pretty => false,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let installed = if json {
         registry
-            .with(
-                output
-                    .json()
-                    .flatten_event(true)
-                    .with_span_list(false)
-                    .with_current_span(true),
-            )
+            .with(JsonLines::new(Clock::system(), std::io::stderr))
             .try_init()
     } else {
-        registry
-            .with(output.compact().with_ansi(terminal).with_target(true))
-            .try_init()
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(terminal)
+            .compact();
+        registry.with(lines).try_init()
     };
     installed.map_err(|error| TelemetryError::AlreadySet(error.to_string()))?;
     super::install_metrics();
