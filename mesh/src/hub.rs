@@ -16,7 +16,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
 
 pub use builder::HubBuilder;
+pub(crate) use key::internal_key;
 pub use lifecycle::Drained;
+
+pub(crate) use key::installed_key;
 
 use crate::{
     cache::Cache,
@@ -26,6 +29,7 @@ use crate::{
     health::{self, Component, HealthReport, Phase},
     ids::Ids,
     policy::PolicyTable,
+    principal::PrincipalSeal,
     rpc::{Channel, GrpcRoutes, Registry},
     service::{Check, Shutdown, StartError},
     store::{Migration, Store, StoreConfig},
@@ -118,6 +122,11 @@ impl Hub {
     /// Folder of everything that the process keeps.
     pub fn data_dir(&self) -> &Path {
         &self.0.settings.data_dir
+    }
+
+    /// The seal of the installation, with which the edge recognises operators.
+    pub fn seal(&self) -> &PrincipalSeal {
+        &self.registry().seal
     }
 
     /// Requests per minute by role.

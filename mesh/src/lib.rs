@@ -14,6 +14,7 @@ pub mod health;
 pub mod hub;
 pub mod ids;
 pub mod money;
+pub mod operator;
 pub mod page;
 pub mod policy;
 pub mod principal;

@@ -9,42 +9,67 @@ use std::{
 };
 
 use crate::{
-    config::{ConfigError, MeshSettings},
+    config::{Config, ConfigError, HubSettings, MeshSettings},
     service::StartError,
 };
 
 const FILE: &str = "mesh.key";
 const LENGTH: usize = 32;
 
-pub(super) fn internal_key(
+/// The key for a process of the installation; made on first use.
+pub(crate) fn internal_key(
     settings: &MeshSettings,
     data_dir: &Path,
 ) -> Result<Vec<u8>, StartError> {
-    let configured = settings.internal_key.expose();
-    if !configured.is_empty() {
-        if configured.len() < LENGTH {
-            return Err(StartError::Config(ConfigError::Section {
-                section: "mesh".to_owned(),
-                message: format!("internal_key must have at least {LENGTH} characters"),
-            }));
+    match configured_key(settings)? {
+        Some(key) => Ok(key),
+        None => {
+            let path = data_dir.join(FILE);
+            read_or_create(&path).map_err(|source| StartError::DataDir { path, source })
         }
-        return Ok(configured.clone().into_bytes());
     }
-    let path = data_dir.join(FILE);
-    read_or_create(&path).map_err(|source| StartError::DataDir { path, source })
+}
+
+/// The key of an installation that has run before.
+pub(crate) fn installed_key(config: &Config) -> Result<Vec<u8>, StartError> {
+    let settings: MeshSettings = config.section("mesh")?;
+    if let Some(key) = configured_key(&settings)? {
+        return Ok(key);
+    }
+    let hub: HubSettings = config.section("hub")?;
+    let path = hub.data_dir.join(FILE);
+    read(&path).map_err(|source| StartError::DataDir { path, source })
+}
+
+fn configured_key(settings: &MeshSettings) -> Result<Option<Vec<u8>>, StartError> {
+    let configured = settings.internal_key.expose();
+    if configured.is_empty() {
+        return Ok(None);
+    }
+    if configured.len() < LENGTH {
+        return Err(StartError::Config(ConfigError::Section {
+            section: "mesh".to_owned(),
+            message: format!("internal_key must have at least {LENGTH} characters"),
+        }));
+    }
+    Ok(Some(configured.clone().into_bytes()))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let key = fs::read(path)?;
+    if key.len() < LENGTH {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the key is cut off",
+        ));
+    }
+    Ok(key)
 }
 
 fn read_or_create(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(key) if key.len() >= LENGTH => return Ok(key),
-        Ok(_) => {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the key is cut off",
-            ));
-        }
+    match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        known => return known,
     }
     let mut key = vec![0; LENGTH];
     aws_lc_rs::rand::fill(&mut key)
@@ -63,7 +88,7 @@ fn read_or_create(path: &Path) -> io::Result<Vec<u8>> {
     fs::remove_file(&aside)?;
     match linked {
         Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
         Err(error) => Err(error),
     }
 }
@@ -80,6 +105,10 @@ mod tests {
         let first = internal_key(&settings, dir.path()).unwrap();
         assert_eq!(first.len(), LENGTH);
         assert_eq!(internal_key(&settings, dir.path()).unwrap(), first);
+        let sources = crate::Sources::default()
+            .with_override("hub.data_dir", dir.path().to_string_lossy());
+        let config = Config::load(&sources).unwrap();
+        assert_eq!(installed_key(&config).unwrap(), first);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
