@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use contracts::hub::options::v1::Role;
 
+use crate::{config::Config, service::StartError};
+
 /// How long a sealed principal is accepted: longer than any hop takes, short enough to be worthless
 /// in a log.
 const SEAL_LIFE: Duration = Duration::from_secs(60);
@@ -209,19 +211,41 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Seals and opens principals on their way between processes (HMAC-SHA-256 over JWT claims).
-pub struct PrincipalSeal {
+/// Seals and opens principals on their way between processes (HMAC-SHA-256 over JWT claims). Cheap to
+/// clone.
+///
+/// Whoever holds the key also is an operator: with [`PrincipalSeal::operator_token`] the command line
+/// speaks to a running hub as an administrator, without a password. The two kinds of token have
+/// different audiences, so that neither passes for the other.
+#[derive(Clone)]
+pub struct PrincipalSeal(Arc<Keys>);
+
+struct Keys {
     encoding: EncodingKey,
     decoding: DecodingKey,
-    validation: Validation,
+}
+
+#[derive(Clone, Copy)]
+enum Audience {
+    Mesh,
+    Operator,
+}
+
+impl Audience {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mesh => "hub-mesh",
+            Self::Operator => "hub-operator",
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Claims {
-    aud: String,
+struct Claims<A, P> {
+    aud: A,
     iat: i64,
     exp: i64,
-    p: Identity,
+    p: P,
 }
 
 /// Why a sealed principal was refused.
@@ -238,20 +262,21 @@ pub enum SealError {
     Unsigned,
 }
 
-const AUDIENCE: &str = "hub-mesh";
-
 impl PrincipalSeal {
     /// A seal with a shared secret key of at least 32 bytes.
     pub fn new(key: &[u8]) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_audience(&[AUDIENCE]);
-        // Expiry is checked against the injected clock.
-        validation.validate_exp = false;
-        Self {
+        Self(Arc::new(Keys {
             encoding: EncodingKey::from_secret(key),
             decoding: DecodingKey::from_secret(key),
-            validation,
-        }
+        }))
+    }
+
+    /// The seal of the installation that `config` describes, for programs beside it.
+    ///
+    /// # Errors
+    /// The configuration, or a data folder without a key: no hub has run on it yet.
+    pub fn of_installation(config: &Config) -> Result<Self, StartError> {
+        crate::hub::installed_key(config).map(|key| Self::new(&key))
     }
 
     /// Signs `principal` for one hop.
@@ -259,32 +284,73 @@ impl PrincipalSeal {
     /// # Errors
     /// [`SealError::Unsigned`] when the cryptographic provider refuses.
     pub fn seal(&self, principal: &Principal, now: DateTime<Utc>) -> Result<String, SealError> {
-        let iat = now.timestamp();
-        let identity = &principal.0;
-        let claims = Claims {
-            aud: AUDIENCE.to_owned(),
-            iat,
-            exp: iat.saturating_add(SEAL_LIFE.as_secs() as i64),
-            p: Identity {
-                role: identity.role,
-                subject: identity.subject.clone(),
-                email: identity.email.clone(),
-                name: identity.name.clone(),
-                session: identity.session.clone(),
-            },
-        };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(|_| SealError::Unsigned)
+        self.sign(Audience::Mesh, principal, now)
     }
 
-    /// Checks a token and gives back the principal in it.
+    /// Checks a token of [`PrincipalSeal::seal`] and gives back the principal in it.
     ///
     /// # Errors
     /// [`SealError::Invalid`] or [`SealError::Expired`].
     pub fn open(&self, token: &str, now: DateTime<Utc>) -> Result<Principal, SealError> {
-        let data = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| SealError::Invalid)?;
-        let claims = data.claims;
+        self.verify(Audience::Mesh, token, now)
+    }
+
+    /// A bearer token for the edge that makes its bearer an administrator for a minute.
+    ///
+    /// # Errors
+    /// [`SealError::Unsigned`].
+    pub fn operator_token(&self, now: DateTime<Utc>) -> Result<String, SealError> {
+        let user = User {
+            subject: "operator".to_owned(),
+            name: "Operator".to_owned(),
+            ..User::default()
+        };
+        self.sign(
+            Audience::Operator,
+            &Principal::with(RoleName::Admin, user),
+            now,
+        )
+    }
+
+    /// Checks a token of [`PrincipalSeal::operator_token`].
+    ///
+    /// # Errors
+    /// [`SealError::Invalid`], also for every other kind of token, or [`SealError::Expired`].
+    pub fn open_operator(&self, token: &str, now: DateTime<Utc>) -> Result<Principal, SealError> {
+        self.verify(Audience::Operator, token, now)
+    }
+
+    fn sign(
+        &self,
+        audience: Audience,
+        principal: &Principal,
+        now: DateTime<Utc>,
+    ) -> Result<String, SealError> {
+        let iat = now.timestamp();
+        let claims = Claims {
+            aud: audience.name(),
+            iat,
+            exp: iat.saturating_add(SEAL_LIFE.as_secs() as i64),
+            p: &*principal.0,
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.encoding)
+            .map_err(|_| SealError::Unsigned)
+    }
+
+    fn verify(
+        &self,
+        audience: Audience,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Principal, SealError> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_audience(&[audience.name()]);
+        // Expiry is checked against the injected clock.
+        validation.validate_exp = false;
+        let claims =
+            jsonwebtoken::decode::<Claims<String, Identity>>(token, &self.0.decoding, &validation)
+                .map_err(|_| SealError::Invalid)?
+                .claims;
         let (now, leeway) = (now.timestamp(), LEEWAY.as_secs() as i64);
         if now > claims.exp.saturating_add(leeway) {
             return Err(SealError::Expired);
@@ -374,6 +440,17 @@ mod tests {
             seal.open(std::str::from_utf8(&forged).unwrap(), now()),
             Err(SealError::Invalid)
         );
+    }
+
+    #[test]
+    fn an_operator_s_token_is_no_caller_s_and_the_other_way_round() {
+        let seal = PrincipalSeal::new(&[7; 32]);
+        let operator = seal.operator_token(now()).unwrap();
+        let principal = seal.open_operator(&operator, now()).unwrap();
+        assert_eq!(principal.role(), Role::Admin);
+        assert_eq!(seal.open(&operator, now()), Err(SealError::Invalid));
+        let service = seal.seal(&Principal::service("orders"), now()).unwrap();
+        assert_eq!(seal.open_operator(&service, now()), Err(SealError::Invalid));
     }
 
     #[test]

@@ -105,8 +105,8 @@ mod tests {
         let first = internal_key(&settings, dir.path()).unwrap();
         assert_eq!(first.len(), LENGTH);
         assert_eq!(internal_key(&settings, dir.path()).unwrap(), first);
-        let sources = crate::Sources::default()
-            .with_override("hub.data_dir", dir.path().to_string_lossy());
+        let sources =
+            crate::Sources::default().with_override("hub.data_dir", dir.path().to_string_lossy());
         let config = Config::load(&sources).unwrap();
         assert_eq!(installed_key(&config).unwrap(), first);
         #[cfg(unix)]

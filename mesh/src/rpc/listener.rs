@@ -5,7 +5,6 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,45 +27,25 @@ const MAX_HEADERS: u32 = 16 * 1024;
 
 /// The port could not be served.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The server failed.
-    #[error("the gRPC server failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
-}
+#[error("the gRPC server failed: {0}")]
+pub struct ServeError(#[from] tonic::transport::Error);
 
-/// Listens on `address` and serves until the hub drains.
+/// Serves the services of this process on a bound listener until the hub drains; then finishes what is
+/// in flight.
 ///
 /// # Errors
-/// [`ServeError::Bind`] when the address is taken or not ours, [`ServeError::Transport`].
-pub async fn serve_grpc(address: SocketAddr, hub: &Hub) -> Result<(), ServeError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Bind { address, source })?;
-    serve_grpc_on(listener, hub).await
-}
-
-/// Serves on a listener that is already bound, until the hub drains; then finishes what is in flight.
-///
-/// # Errors
-/// [`ServeError::Transport`].
-pub async fn serve_grpc_on(listener: TcpListener, hub: &Hub) -> Result<(), ServeError> {
+/// The transport fails.
+pub async fn serve_grpc(listener: TcpListener, hub: Hub) -> Result<(), ServeError> {
+    let draining = hub.shutdown_token().cancelled_owned();
     let inside = Inside {
         routes: hub.grpc_routes().of_this_process(),
-        hub: hub.clone(),
+        hub,
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_max_header_list_size(MAX_HEADERS)
-        .serve_with_incoming_shutdown(inside, incoming, hub.shutdown_token().cancelled_owned())
+        .serve_with_incoming_shutdown(inside, incoming, draining)
         .await?;
     Ok(())
 }

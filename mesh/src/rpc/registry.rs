@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Registry {
     pub(super) clock: Clock,
     pub(super) ids: Ids,
-    pub(super) seal: PrincipalSeal,
+    pub(crate) seal: PrincipalSeal,
     pub(super) validator: Validator,
     pub(super) retries: u32,
     /// Cancelled when the process stops taking work; ends streams.

@@ -19,8 +19,8 @@ use crate::{
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// Length of the prefix of a gRPC message: a compression flag and the length of the message.
 pub(super) const FRAME_PREFIX: usize = 5;
-/// Longest request id or idempotency key that is taken over from outside.
-const MAX_ID: usize = 128;
+/// Longest request id or idempotency key that is taken over; the edge accepts no longer ones.
+const MAX_ID: usize = 255;
 
 const INTERNAL_PREFIX: &str = "x-hub-";
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-hub-principal");

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::json::JsonLines;
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigError},
+};
 
 /// The `[telemetry]` section.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +50,9 @@ pub enum LogFormat {
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
+    /// The `[telemetry]` section.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The filter is not valid.
     #[error("log filter {filter:?}: {message}")]
     Filter {
@@ -60,16 +66,17 @@ pub enum TelemetryError {
     AlreadySet(String),
 }
 
-/// Starts logging (to standard error) and metrics for this process. `RUST_LOG` wins over the
-/// configured filter.
+/// Starts logging (to standard error) and metrics for this process, as the `[telemetry]` section says.
+/// `RUST_LOG` wins over the configured filter.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+pub fn init(config: &Config) -> Result<(), TelemetryError> {
+    let config: TelemetryConfig = config.section("telemetry")?;
     let filter = std::env::var("RUST_LOG")
         .ok()
         .filter(|filter| !filter.is_empty())
-        .unwrap_or_else(|| config.filter.clone());
+        .unwrap_or(config.filter);
     let filter = EnvFilter::try_new(&filter).map_err(|error| TelemetryError::Filter {
         filter,
         message: error.to_string(),

@@ -179,8 +179,7 @@ impl Process {
     pub(super) async fn listen(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let hub = self.hub.clone();
-        tokio::spawn(async move { crate::rpc::serve_grpc_on(listener, &hub).await });
+        tokio::spawn(crate::rpc::serve_grpc(listener, self.hub.clone()));
         format!("http://{address}")
     }
 }
