@@ -6,15 +6,17 @@
 /// cannot make a lookup slow, and a simple hash is enough.
 #[derive(Debug)]
 pub(crate) struct NameTable<V> {
-    slots: Box<[Option<(Box<[u8]>, V)>]>,
+    slots: Box<[Option<Slot<V>>]>,
 }
+
+type Slot<V> = (Box<[u8]>, V);
 
 impl<V: Copy> NameTable<V> {
     /// Builds the table; the first of equal names wins.
     pub(crate) fn new(names: impl IntoIterator<Item = (Vec<u8>, V)>) -> Self {
         let names: Vec<_> = names.into_iter().collect();
         let size = (names.len() * 2).next_power_of_two().max(2);
-        let mut slots: Vec<Option<(Box<[u8]>, V)>> = Vec::new();
+        let mut slots: Vec<Option<Slot<V>>> = Vec::new();
         slots.resize_with(size, || None);
         for (name, value) in names {
             let mut at = hash(name.iter().copied()) & (size - 1);

@@ -93,7 +93,10 @@ impl<'j> Scanner<'j> {
     /// The name of a member and the colon after it.
     #[inline]
     pub(super) fn name(&mut self) -> Read<RawString<'j>> {
-        let name = self.string("a name in double quotes")?;
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("expected a name in double quotes"));
+        }
+        let name = self.string("a name")?;
         if self.take(b':') {
             Ok(name)
         } else {
@@ -247,7 +250,10 @@ impl<'j> Scanner<'j> {
     pub(super) fn unexpected(&mut self, expected: &'static str) -> Box<Fail> {
         match self.peek() {
             None => self.syntax("the JSON ends too early"),
-            Some(b'"' | b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+            Some(b'"' | b'{' | b'[' | b'-' | b'0'..=b'9') => {
+                Fail::value(format!("must be {expected}"))
+            }
+            Some(_) if self.literal(b"true") || self.literal(b"false") || self.literal(b"null") => {
                 Fail::value(format!("must be {expected}"))
             }
             Some(_) => self.syntax("not a JSON value"),

@@ -27,6 +27,16 @@ enum Stop {
     Failed(Box<ResponseError>),
 }
 
+impl Stop {
+    fn into_error(self) -> ResponseError {
+        match self {
+            Self::Failed(error) => *error,
+            // Only the hopeful mode says so, and what it says is not final.
+            Self::OutOfOrder => ResponseError::Malformed("fields are out of order"),
+        }
+    }
+}
+
 impl From<ResponseError> for Stop {
     #[cold]
     fn from(error: ResponseError) -> Self {
@@ -90,19 +100,27 @@ fn attempt(
 ) -> Result<(), ResponseError> {
     let start = out.len();
     out.reserve(data.len() * 2 + 64);
-    for mode in [Mode::Hopeful, Mode::Patient] {
-        match write(&mut Writer { schema, out, mode }) {
-            Ok(()) => return Ok(()),
-            Err(stop) => {
-                out.truncate(start);
-                if let Stop::Failed(error) = stop {
-                    return Err(*error);
-                }
-            }
-        }
+    if write(&mut Writer {
+        schema,
+        out,
+        mode: Mode::Hopeful,
+    })
+    .is_ok()
+    {
+        return Ok(());
     }
-    // The patient mode never asks for order.
-    Err(ResponseError::Malformed("fields are out of order"))
+    // Whatever went wrong may come right: what was refused may be half of a message, or a value that
+    // a later one replaces.
+    out.truncate(start);
+    write(&mut Writer {
+        schema,
+        out,
+        mode: Mode::Patient,
+    })
+    .map_err(|stop| {
+        out.truncate(start);
+        stop.into_error()
+    })
 }
 
 /// The wire format of one message field of a message, its occurrences merged.
@@ -112,10 +130,7 @@ pub(crate) fn merged_field(
     field: usize,
     data: &[u8],
 ) -> Result<Vec<u8>, ResponseError> {
-    object::merged_field(schema.message(id), field, data).map_err(|stop| match stop {
-        Stop::Failed(error) => *error,
-        Stop::OutOfOrder => ResponseError::Malformed("fields are out of order"),
-    })
+    object::merged_field(schema.message(id), field, data).map_err(Stop::into_error)
 }
 
 /// The content type and data of a `google.api.HttpBody`.
