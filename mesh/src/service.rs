@@ -71,6 +71,14 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// A value of the section `section` that has the right type but cannot be used.
+    pub fn config(section: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Config(ConfigError::Section {
+            section: section.into(),
+            message: message.into(),
+        })
+    }
+
     /// A service's own reason.
     pub fn other(service: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Other {

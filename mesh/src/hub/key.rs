@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    config::{Config, ConfigError, HubSettings, MeshSettings},
+    config::{Config, HubSettings, MeshSettings},
     service::StartError,
 };
 
@@ -47,10 +47,10 @@ fn configured_key(settings: &MeshSettings) -> Result<Option<Vec<u8>>, StartError
         return Ok(None);
     }
     if configured.len() < LENGTH {
-        return Err(StartError::Config(ConfigError::Section {
-            section: "mesh".to_owned(),
-            message: format!("internal_key must have at least {LENGTH} characters"),
-        }));
+        return Err(StartError::config(
+            "mesh",
+            format!("internal_key must have at least {LENGTH} characters"),
+        ));
     }
     Ok(Some(configured.clone().into_bytes()))
 }

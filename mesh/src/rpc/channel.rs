@@ -22,7 +22,7 @@ use super::{
     registry::{Method, Registry},
     retry::backoff,
     server,
-    wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, write_context},
+    wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, timeout_of, write_context},
 };
 use crate::{
     error::{Failure, Reason},
@@ -107,10 +107,14 @@ impl Channel {
     }
 
     fn context(&self, request: &Request<Body>) -> CallContext {
-        request.extensions().get().cloned().unwrap_or_else(|| {
+        let context = request.extensions().get().cloned().unwrap_or_else(|| {
             let registry = &self.registry;
             CallContext::new(registry.clock.clone(), registry.ids.uuid().to_string())
-        })
+        });
+        match timeout_of(request.headers()) {
+            Some(limit) => context.within(limit),
+            None => context,
+        }
     }
 }
 

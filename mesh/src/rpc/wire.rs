@@ -87,7 +87,7 @@ pub(super) fn read_context(
     if let Some(trace) = text(headers, &TRACEPARENT).and_then(|t| t.parse::<TraceContext>().ok()) {
         context = context.with_trace(trace);
     }
-    if let Some(limit) = text(headers, &TIMEOUT).and_then(read_timeout) {
+    if let Some(limit) = timeout_of(headers) {
         context = context.within(limit);
     }
     let Some(token) = text(headers, &PRINCIPAL) else {
@@ -126,7 +126,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// A gRPC timeout: at most eight digits and a unit. Rounded down, so that budgets only shrink.
-pub(super) fn write_timeout(limit: Duration) -> String {
+fn write_timeout(limit: Duration) -> String {
     const MOST: u128 = 99_999_999;
     for (unit, value) in [
         ('n', limit.as_nanos()),
@@ -140,8 +140,13 @@ pub(super) fn write_timeout(limit: Duration) -> String {
     format!("{}S", u128::from(limit.as_secs()).min(MOST))
 }
 
+/// How long the sender of a request waits, if it says so.
+pub(super) fn timeout_of(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, &TIMEOUT).and_then(read_timeout)
+}
+
 /// Reads a gRPC timeout; `None` when it is not one.
-pub(super) fn read_timeout(text: &str) -> Option<Duration> {
+fn read_timeout(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let digits = text.strip_suffix(unit)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {

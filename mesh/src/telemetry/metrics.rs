@@ -48,13 +48,32 @@ pub fn render_metrics() -> String {
         .get()
         .and_then(Option::as_ref)
         .map(|handle| {
+            if let Some(bytes) = resident_memory() {
+                metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
+            }
             handle.run_upkeep();
             handle.render()
         })
         .unwrap_or_default()
 }
 
+/// The process's resident memory in bytes, where the system tells.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?
+        .trim()
+        .strip_suffix("kB")?;
+    kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 fn describe() {
+    metrics::describe_gauge!(
+        "process_resident_memory_bytes",
+        metrics::Unit::Bytes,
+        "Resident memory of the process"
+    );
     metrics::describe_counter!(
         "rpc_requests_total",
         "RPCs served, by service, method and gRPC code"

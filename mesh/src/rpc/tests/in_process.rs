@@ -189,6 +189,15 @@ async fn the_time_left_shrinks_from_hop_to_hop() {
 }
 
 #[tokio::test]
+async fn a_client_s_own_timeout_counts() {
+    let process = process(manual_clock(), &[]).await;
+    let mut request = process.anonymous().call(invoke("echo"));
+    request.set_timeout(Duration::from_millis(250));
+    let answer = process.agents().invoke(request).await.unwrap();
+    assert_eq!(answer.into_inner().session_id, "250");
+}
+
+#[tokio::test]
 async fn a_saturated_service_refuses_at_once() {
     let clock = manual_clock();
     let process = process(clock.clone(), &[("mesh.concurrency", "1")]).await;
