@@ -11,7 +11,7 @@ use contracts::hub::catalog::v1::{
     ImportProductsRequest, ImportProductsResponse, ImportRow,
     catalog_management_service_client::CatalogManagementServiceClient,
 };
-use mesh::{CallContext, Hub};
+use mesh::{CallContext, Hub, config::HubSettings};
 use tonic::{Request, Status};
 
 use crate::{
@@ -38,7 +38,7 @@ pub async fn import(settings: &Settings, options: &ImportOptions) -> anyhow::Res
         "cannot read {}: no such file",
         options.file.display()
     );
-    let folder = mesh::config::hub_settings(&config)?.data_dir;
+    let folder = config.section::<HubSettings>("hub")?.data_dir;
     let progress = match DataDirLock::try_take(&folder)? {
         Some(_lock) => {
             let hub = run::build(&config).await?;

@@ -14,7 +14,11 @@ use contracts::hub::{
         saga_service_client::SagaServiceClient,
     },
 };
-use mesh::{Clock, config::Config, principal::PrincipalSeal};
+use mesh::{
+    Clock,
+    config::{Config, HubSettings},
+    operator::OperatorSeal,
+};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -33,7 +37,7 @@ pub type OperatorChannel = InterceptedService<Channel, Credentials>;
 /// Adds a freshly sealed principal to each call.
 #[derive(Clone)]
 pub struct Credentials {
-    seal: PrincipalSeal,
+    seal: OperatorSeal,
     clock: Clock,
 }
 
@@ -41,7 +45,7 @@ impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let token = self
             .seal
-            .operator_token(self.clock.now())
+            .seal(self.clock.now())
             .map_err(|error| Status::unauthenticated(error.to_string()))?;
         let value: MetadataValue<Ascii> = format!("Bearer {token}")
             .parse()
@@ -56,8 +60,8 @@ impl Interceptor for Credentials {
 /// # Errors
 /// Nothing listens there, or the data folder has no key yet.
 pub async fn connect(config: &Config) -> anyhow::Result<OperatorChannel> {
-    let settings = mesh::config::hub_settings(config)?;
-    let seal = PrincipalSeal::of_installation(config)
+    let settings: HubSettings = config.section("hub")?;
+    let seal = OperatorSeal::of_installation(config)
         .context("cannot read the internal key of the data folder")?;
     let url = format!("http://{}", settings.listen);
     let channel = Endpoint::from_shared(url.clone())?

@@ -11,7 +11,7 @@ use mesh::{Hub, policy::PolicyTable};
 use crate::{
     cli::Settings,
     run,
-    targets::{GATEWAY, TARGETS},
+    targets::TARGETS,
 };
 
 /// Port of the gateway's own gRPC listener in `hub serve`; it has no services in the contracts.
@@ -20,10 +20,10 @@ const GATEWAY_GRPC_PORT: u16 = 50050;
 /// Prints what there is, with ports.
 pub fn services(settings: &Settings) -> anyhow::Result<()> {
     settings.load()?;
-    let policies = PolicyTable::new(contracts::descriptor_pool())?;
+    let policies = PolicyTable::from_pool(contracts::descriptor_pool())?;
     let mut rpcs: BTreeMap<&str, usize> = BTreeMap::new();
     for policy in policies.iter() {
-        *rpcs.entry(policy.target.name.as_str()).or_default() += 1;
+        *rpcs.entry(policy.target.as_str()).or_default() += 1;
     }
     println!("{:<11} {:>6} {:>5}  {}", "service", "port", "rpcs", "what it is for");
     for target in TARGETS {
@@ -49,13 +49,9 @@ pub fn default_address(hub: &Hub, target: &str) -> anyhow::Result<SocketAddr> {
 }
 
 fn port(policies: &PolicyTable, target: &str) -> u16 {
-    if target == GATEWAY {
-        return GATEWAY_GRPC_PORT;
-    }
     policies
-        .iter()
-        .find(|policy| policy.target.name == target)
-        .map_or(GATEWAY_GRPC_PORT, |policy| policy.target.port)
+        .target(target)
+        .map_or(GATEWAY_GRPC_PORT, |target| target.port)
 }
 
 /// Prints the effective configuration: every section of every service, secrets redacted.
