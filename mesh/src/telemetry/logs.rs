@@ -100,6 +100,20 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
         registry.with(lines).try_init()
     };
     installed.map_err(|error| TelemetryError::AlreadySet(error.to_string()))?;
+    log_panics();
     super::install_metrics();
     Ok(())
+}
+
+/// Makes a panic a log line like any other, inside the call that it happened in. Without it a panic
+/// would print several lines that no collector can read.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(%location, panic = message, "panicked");
+    }));
 }
