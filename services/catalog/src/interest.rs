@@ -1,0 +1,112 @@
+//! Views and purchases, counted in memory and written in batches.
+//!
+//! A write per product view would make reading cost what writing costs. What a crash loses is a few
+//! seconds of views, which no ranking notices.
+
+use std::{collections::HashMap, time::Duration};
+
+use mesh::{Failure, Shutdown, store::Tx};
+use parking_lot::Mutex;
+
+use crate::{
+    catalog::Catalog,
+    events::{self, Origin},
+    store::{
+        popularity::{self, Interest},
+        rows,
+    },
+};
+
+/// Products that are counted between two batches at most.
+const CAPACITY: usize = 50_000;
+/// Products per transaction.
+const BATCH: usize = 500;
+
+/// Interest by product id since the last batch.
+#[derive(Debug, Default)]
+pub struct InterestLog(Mutex<HashMap<String, Interest>>);
+
+impl InterestLog {
+    /// Counts a view.
+    pub fn viewed(&self, product_id: &str) {
+        self.add(product_id, |interest| interest.views += 1);
+    }
+
+    /// Counts ordered units.
+    pub fn purchased(&self, product_id: &str, units: i64) {
+        self.add(product_id, |interest| {
+            interest.purchases = interest.purchases.saturating_add(units.max(0));
+        });
+    }
+
+    fn add(&self, product_id: &str, change: impl FnOnce(&mut Interest)) {
+        let mut log = self.0.lock();
+        if let Some(interest) = log.get_mut(product_id) {
+            change(interest);
+        } else if log.len() < CAPACITY {
+            change(log.entry(product_id.to_owned()).or_default());
+        }
+    }
+
+    fn take(&self) -> Vec<(String, Interest)> {
+        std::mem::take(&mut *self.0.lock()).into_iter().collect()
+    }
+}
+
+/// Writes what was counted, time and again, and once more at the end.
+///
+/// # Errors
+/// Never by itself: a batch that cannot be written is logged and lost.
+pub async fn write_regularly(catalog: Catalog, shutdown: Shutdown) -> Result<(), Failure> {
+    let pause = Duration::from_secs(catalog.config().interest_seconds.max(1));
+    loop {
+        let ending = tokio::select! {
+            () = shutdown.cancelled() => true,
+            () = catalog.clock().sleep(pause) => false,
+        };
+        if let Err(failure) = write(&catalog).await {
+            tracing::warn!(error = %failure, "views could not be counted");
+        }
+        if ending {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes what was counted so far.
+///
+/// # Errors
+/// What the store refuses.
+pub async fn write(catalog: &Catalog) -> Result<(), Failure> {
+    let mut counted = catalog.interest().take();
+    if counted.is_empty() {
+        return Ok(());
+    }
+    // In one order everywhere, so that two processes on one database cannot wait for each other.
+    counted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let names = catalog.tree().await?.names();
+    for batch in counted.chunks(BATCH) {
+        let batch = batch.to_vec();
+        let names = names.clone();
+        catalog
+            .store()
+            .write(move |tx: Tx| async move {
+                for (product_id, interest) in batch {
+                    let Some(seq) = popularity::add(&tx, &product_id, interest).await? else {
+                        continue;
+                    };
+                    if let Some(product) = rows::load_one(&tx, seq).await?
+                        && product.is_active()
+                    {
+                        let name = names.get(&product.category_slug);
+                        let name = name.map(String::as_str).unwrap_or_default();
+                        events::announce(&tx, Some(&product), &product, name, &Origin::default())
+                            .await?;
+                    }
+                }
+                Ok::<_, Failure>(())
+            })
+            .await?;
+    }
+    Ok(())
+}

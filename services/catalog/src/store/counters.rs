@@ -1,0 +1,248 @@
+//! Counters of active products by category, brand, attribute value, price bucket and rating.
+//!
+//! They change in the transaction that changes a product, so facets and totals are exact and cost what
+//! their number of values costs, not what the catalog's size does.
+
+use std::collections::BTreeMap;
+
+use mesh::{
+    args,
+    store::{StoreError, Tx},
+};
+
+use super::{Query, json_list};
+use crate::domain::{bands, decimal, product::Product};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Every active product.
+    All,
+    /// By brand.
+    Brand,
+    /// By attribute value.
+    Attribute,
+    /// By lower bound of the price bucket.
+    Price,
+    /// By half star of the rating.
+    Rating,
+    /// Those in stock.
+    InStock,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Brand => "brand",
+            Self::Attribute => "attribute",
+            Self::Price => "price",
+            Self::Rating => "rating",
+            Self::InStock => "in_stock",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [
+            Self::All,
+            Self::Brand,
+            Self::Attribute,
+            Self::Price,
+            Self::Rating,
+            Self::InStock,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Half stars of a rating in thousandths.
+pub fn half_stars(rating_milli: i64) -> i64 {
+    rating_milli / 500
+}
+
+type Counter = (String, Kind, String, String);
+
+/// Changes of counters, summed before they are written: a batch of an import touches few of them.
+#[derive(Debug, Default)]
+pub struct Deltas(BTreeMap<Counter, i64>);
+
+impl Deltas {
+    /// Notes that `before` gives way to `after`.
+    pub fn replace(&mut self, before: Option<&Product>, after: Option<&Product>) {
+        for (product, step) in [(before, -1), (after, 1)] {
+            for counter in product.into_iter().flat_map(counters_of) {
+                *self.0.entry(counter).or_insert(0) += step;
+            }
+        }
+    }
+
+    /// Notes that a product of `category` came into stock (1) or ran out (-1).
+    pub fn stock(&mut self, category: &str, step: i64) {
+        let counter = (category.to_owned(), Kind::InStock, String::new(), String::new());
+        *self.0.entry(counter).or_insert(0) += step;
+    }
+
+    /// Writes the changes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn write(self, tx: &Tx) -> Result<(), StoreError> {
+        for ((category, kind, name, value), step) in self.0 {
+            if step == 0 {
+                continue;
+            }
+            tx.execute(
+                "INSERT INTO facet_counts (category_slug, kind, name, value, products) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (category_slug, kind, name, value) \
+                 DO UPDATE SET products = facet_counts.products + excluded.products",
+                args![&category, kind.as_str(), &name, &value, step],
+            )
+            .await?;
+            if step < 0 {
+                tx.execute(
+                    "DELETE FROM facet_counts WHERE category_slug = $1 AND kind = $2 AND name = $3 AND value = $4 \
+                     AND products = 0",
+                    args![category, kind.as_str(), name, value],
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counters_of(product: &Product) -> Vec<Counter> {
+    if !product.is_active() {
+        return Vec::new();
+    }
+    let counter = |kind, name: &str, value: String| {
+        (product.category_slug.clone(), kind, name.to_owned(), value)
+    };
+    let price = bands::bucket(decimal::price_key(product.pricing.price));
+    let mut counters = vec![
+        counter(Kind::All, "", String::new()),
+        counter(Kind::Price, "", price.to_string()),
+        counter(Kind::Rating, "", half_stars(product.rating_milli).to_string()),
+    ];
+    if product.in_stock() {
+        counters.push(counter(Kind::InStock, "", String::new()));
+    }
+    counters.extend(product.terms().into_iter().map(|(name, value)| {
+        let kind = if name.is_empty() { Kind::Brand } else { Kind::Attribute };
+        counter(kind, &name, value)
+    }));
+    counters
+}
+
+/// A counter summed over categories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// What is counted.
+    pub kind: Kind,
+    /// Name of the attribute.
+    pub name: String,
+    /// The value.
+    pub value: String,
+    /// Products.
+    pub products: i64,
+}
+
+/// All counters of some categories, summed; of the whole shop when none are given.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn all(
+    store: &mesh::store::Store,
+    categories: Option<&[String]>,
+) -> Result<Vec<Counted>, StoreError> {
+    let rows = match categories {
+        Some(categories) => {
+            store
+                .scan(
+                    "SELECT f.kind, f.name, f.value, SUM(f.products) FROM json_each($1) c \
+                     CROSS JOIN facet_counts f ON f.category_slug = c.value GROUP BY f.kind, f.name, f.value",
+                    vec![json_list(categories)],
+                )
+                .await?
+        }
+        None => {
+            store
+                .scan(
+                    "SELECT kind, name, value, SUM(products) FROM facet_counts GROUP BY kind, name, value",
+                    args![],
+                )
+                .await?
+        }
+    };
+    let mut counted = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // A kind that this version does not know belongs to a newer one that shares the database.
+        if let Some(kind) = Kind::named(row.get(0_usize)?) {
+            counted.push(Counted {
+                kind,
+                name: row.get(1_usize)?,
+                value: row.get(2_usize)?,
+                products: row.get(3_usize)?,
+            });
+        }
+    }
+    Ok(counted)
+}
+
+/// How many products have one of `values`; products that have several are counted as often.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn having(
+    query: &impl Query,
+    categories: Option<&[String]>,
+    kind: Kind,
+    name: &str,
+    values: &[String],
+) -> Result<i64, StoreError> {
+    let mut args = args![kind.as_str(), name, json_list(values)];
+    let sql = match categories {
+        Some(categories) => {
+            args.push(json_list(categories));
+            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($3) v CROSS JOIN json_each($4) c \
+             CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 AND f.name = $2 AND f.value = v.value"
+        }
+        None => {
+            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($3) v \
+             CROSS JOIN facet_counts f ON f.kind = $1 AND f.name = $2 AND f.value = v.value"
+        }
+    };
+    sum(query.rows(sql, args).await?)
+}
+
+/// How many products are in buckets (of price or rating) from `least` to `most`, both included.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn between(
+    query: &impl Query,
+    categories: Option<&[String]>,
+    kind: Kind,
+    least: i64,
+    most: i64,
+) -> Result<i64, StoreError> {
+    let mut args = args![kind.as_str(), least, most];
+    let sql = match categories {
+        Some(categories) => {
+            args.push(json_list(categories));
+            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($4) c \
+             CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 \
+             WHERE CAST(f.value AS INTEGER) BETWEEN $2 AND $3"
+        }
+        None => {
+            "SELECT COALESCE(SUM(products), 0) FROM facet_counts \
+             WHERE kind = $1 AND CAST(value AS INTEGER) BETWEEN $2 AND $3"
+        }
+    };
+    sum(query.rows(sql, args).await?)
+}
+
+fn sum(rows: Vec<mesh::store::Row>) -> Result<i64, StoreError> {
+    rows.first().map_or(Ok(0), |row| row.get(0_usize))
+}
