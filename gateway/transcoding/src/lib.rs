@@ -34,6 +34,8 @@ mod wkt;
 mod writer;
 
 #[cfg(test)]
+extern crate self as transcoding;
+#[cfg(test)]
 mod tests;
 
 pub use binding::{Binding, BodyRule, Capture, QueryField};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../fuzz/src/checks.rs"]
+mod fuzz_checks;
 mod json_to_wire;
 mod messages;
 mod oracle;
