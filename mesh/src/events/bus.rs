@@ -1,6 +1,10 @@
 //! The bus: puts stores, relays and consumers together, and starts and stops them in order.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
@@ -22,6 +26,9 @@ use crate::{
     clock::Clock,
     store::{Store, StoreError},
 };
+
+/// How often the backlog is measured.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why the bus refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -226,6 +233,11 @@ impl Bus {
                 stop_relays.clone(),
             ));
         }
+        background.spawn(measure(
+            Arc::downgrade(&self.inner),
+            clock.clone(),
+            stop_relays.clone(),
+        ));
         self.inner.members.lock().windows = windows;
         *running = Some(Running {
             stop_relays,
@@ -290,13 +302,13 @@ impl Bus {
                 Some((_, window)) => window.low_mark(),
                 None => relay::watermark(&store).await?,
             };
-            let row = store
-                .one(
+            let rows = store
+                .scan(
                     "SELECT COUNT(*) AS events, MIN(created_at) AS oldest FROM outbox WHERE seq > $1",
                     args![taken],
                 )
                 .await?;
-            let (events, oldest) = match row {
+            let (events, oldest) = match rows.first() {
                 Some(row) => (row.get("events")?, row.get("oldest")?),
                 None => (0, None),
             };
@@ -320,6 +332,26 @@ impl Bus {
         match members.phase {
             Phase::Gathering => Ok(members),
             Phase::Started => Err(BusError::Started),
+        }
+    }
+}
+
+/// Shows the backlog as metrics from time to time.
+async fn measure(bus: Weak<Inner>, clock: Clock, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(MEASURE_INTERVAL) => {}
+        }
+        let Some(inner) = bus.upgrade() else { return };
+        let bus = Bus { inner };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            backlog = bus.backlog() => {
+                if let Err(error) = backlog {
+                    tracing::warn!(%error, "the backlog of events cannot be measured");
+                }
+            }
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::{
 
 const COLUMNS: &str = "id, consumer, event_id, event_type, ordering_key, envelope, error, attempts, \
     failed_at, discarded_at, discard_reason";
-const MATCHES: &str = "($1 IS NULL OR consumer = $1) AND ($2 IS NULL OR event_type = $2) \
-    AND ($3 IS NULL OR ordering_key = $3) AND ($4 = 1 OR discarded_at IS NULL) \
-    AND ($5 IS NULL OR id < $5)";
+const MATCHES: &str = "(consumer = $1 OR $1 IS NULL) AND (event_type = $2 OR $2 IS NULL) \
+    AND (ordering_key = $3 OR $3 IS NULL) AND (discarded_at IS NULL OR $4) \
+    AND (id < $5 OR $5 IS NULL)";
 /// Letters that one call lists or replays at most.
 const LIMIT: usize = 1_000;
 

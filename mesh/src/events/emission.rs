@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Data, Envelope, event_type};
+use crate::rpc::CallContext;
 
 /// Version of the meaning of today's payloads.
 const EVENT_VERSION: &str = "1.0";
@@ -39,6 +40,13 @@ impl Emission {
         self.correlation(&event.correlation_id)
             .causation(&event.event_id)
             .traceparent(&event.traceparent)
+    }
+
+    /// The event was caused by a call: it carries the id of the request and its trace.
+    #[must_use]
+    pub fn in_call(self, ctx: &CallContext) -> Self {
+        self.causation(ctx.request_id())
+            .traceparent(ctx.traceparent())
     }
 
     /// The flow that the event belongs to, a UUID.

@@ -6,6 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{lanes::Inlet, subscription::Subscription};
 
+/// The wall clock is looked at this often even when nothing is due, because it may be set forward.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Sends due keys to their lanes until `stop` is cancelled.
 pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: CancellationToken) {
     let clock = subscription.clock().clone();
@@ -16,7 +19,8 @@ pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: Can
         }
         let wait = parking.next_due().map(|due| {
             // Rounded up to what clocks can show, so that a wake-up finds its key due.
-            (due - clock.now()).to_std().unwrap_or_default() + Duration::from_micros(1)
+            let left = (due - clock.now()).to_std().unwrap_or_default();
+            left.min(LONGEST_WAIT) + Duration::from_micros(1)
         });
         let sleep = async {
             match wait {

@@ -39,7 +39,7 @@ async fn a_failing_event_is_tried_on_schedule_and_then_given_up() {
             tokio::task::yield_now().await;
         }
         assert_eq!(attempts.lock().len(), attempt + 1);
-        clock.advance(Duration::from_millis(seconds * 200 + 1));
+        clock.advance(Duration::from_millis(seconds * 200 + 2));
         until(|| async { attempts.lock().len() == attempt + 2 }).await;
         // The record of the attempt is what the next delay counts from.
         until(|| async {

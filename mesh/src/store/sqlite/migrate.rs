@@ -83,6 +83,13 @@ fn apply(
             }
             None => {}
         }
+        if defers_checks(migration.sqlite) {
+            return Err(refuse(
+                migration,
+                "defers foreign keys to the commit, where one violation would undo the writes of others"
+                    .to_owned(),
+            ));
+        }
         session.batch("BEGIN IMMEDIATE")?;
         let record = args![series, migration.version, migration.name, checksum, now];
         let outcome = session
@@ -118,4 +125,13 @@ fn apply(
         );
     }
     Ok(())
+}
+
+/// Whether statements declare constraints that are checked at the commit only. Commits are shared.
+fn defers_checks(sql: &str) -> bool {
+    sql.to_ascii_uppercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .windows(2)
+        .any(|words| words[0].ends_with("INITIALLY") && words[1].starts_with("DEFERRED"))
 }

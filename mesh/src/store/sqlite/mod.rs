@@ -108,6 +108,8 @@ impl Sqlite {
             .name(format!("store-{name}"))
             .spawn(move || {
                 writer.run();
+                // The connection first, then the lock: a successor may be waiting for it.
+                drop(writer);
                 drop(guard);
                 finish.send_replace(true);
             })

@@ -127,6 +127,16 @@ impl Queue {
         self.arrival.notify_one();
     }
 
+    /// Refuses further work and lets go of what waits, whose callers then see the store closed.
+    pub(super) fn abandon(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(waiting);
+    }
+
     fn drain(state: &mut State, group: &mut Vec<Box<dyn Job>>, limit: usize) {
         while group.len() < limit && matches!(state.waiting.front(), Some(Work::Write(_))) {
             if let Some(Work::Write(job)) = state.waiting.pop_front() {

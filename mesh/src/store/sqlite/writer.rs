@@ -51,6 +51,14 @@ impl Measures {
     }
 }
 
+impl Drop for Writer {
+    /// Runs when the thread ends, whatever ends it: nobody must wait for a writer that is gone.
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.shared.close();
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
@@ -68,8 +76,8 @@ impl Writer {
         }
     }
 
-    /// Serves the queue until it is closed and empty, then closes the connection.
-    pub(super) fn run(self) {
+    /// Serves the queue until it is closed and empty.
+    pub(super) fn run(&self) {
         let mut group = Vec::new();
         loop {
             match self.queue.next(&mut group, self.group_limit) {
@@ -84,7 +92,6 @@ impl Writer {
                 Next::End => break,
             }
         }
-        self.shared.close();
     }
 
     fn commit_group(&self, group: &mut Vec<Box<dyn Job>>) {

@@ -136,3 +136,18 @@ async fn migrations_out_of_order_are_refused() {
             .contains("missing although version 3")
     );
 }
+
+#[tokio::test]
+async fn deferred_foreign_keys_are_refused() {
+    const DEFERRED: &[Migration] = &[Migration::new(
+        1,
+        "deferred",
+        "CREATE TABLE a (id TEXT REFERENCES a (id) deferrable initially\n deferred);",
+    )];
+    let folder = tempfile::tempdir().unwrap();
+    assert!(
+        refusal(&folder, DEFERRED)
+            .await
+            .contains("defers foreign keys")
+    );
+}
