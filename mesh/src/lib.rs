@@ -14,7 +14,6 @@ pub mod health;
 pub mod hub;
 pub mod ids;
 pub mod money;
-pub mod operator;
 pub mod page;
 pub mod policy;
 pub mod principal;
