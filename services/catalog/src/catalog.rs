@@ -15,10 +15,7 @@ use mesh::{
 };
 
 use crate::{
-    config::CatalogConfig,
-    domain::tree::CategoryTree,
-    interest::InterestLog,
-    memo::Memo,
+    config::CatalogConfig, domain::tree::CategoryTree, interest::InterestLog, memo::Memo,
     store::categories,
 };
 
@@ -147,7 +144,8 @@ impl Catalog {
             });
         }
         let categories = tree.subtree(category).ok_or_else(|| {
-            Failure::not_found("category", category).with_field("category", "there is no such category")
+            Failure::not_found("category", category)
+                .with_field("category", "there is no such category")
         })?;
         Ok(Scope {
             categories: Some(categories),

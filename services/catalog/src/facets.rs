@@ -28,7 +28,10 @@ const MAX_VALUES: usize = 100;
 ///
 /// # Errors
 /// NOT_FOUND when there is no such category.
-pub async fn of_category(catalog: &Catalog, category: &str) -> Result<Arc<ProductFilters>, Failure> {
+pub async fn of_category(
+    catalog: &Catalog,
+    category: &str,
+) -> Result<Arc<ProductFilters>, Failure> {
     let generation = catalog.generation();
     let scope = catalog.scope(category).await?;
     if let Some(facets) = catalog.facets().get(category, generation) {
@@ -38,7 +41,9 @@ pub async fn of_category(catalog: &Catalog, category: &str) -> Result<Arc<Produc
     let cheapest = extreme(catalog, &scope, "asc").await?;
     let dearest = extreme(catalog, &scope, "desc").await?;
     let facets = Arc::new(assemble(counted, cheapest, dearest));
-    catalog.facets().put(category, generation, Arc::clone(&facets));
+    catalog
+        .facets()
+        .put(category, generation, Arc::clone(&facets));
     Ok(facets)
 }
 

@@ -96,7 +96,10 @@ impl<'a> Batch<'a> {
         ids: Ids,
         origin: Origin,
     ) -> Result<Self, StoreError> {
-        let skus: HashSet<&str> = contents.iter().map(|content| content.sku.as_str()).collect();
+        let skus: HashSet<&str> = contents
+            .iter()
+            .map(|content| content.sku.as_str())
+            .collect();
         let seqs = lookup::by_skus(tx, &skus.into_iter().collect::<Vec<_>>()).await?;
         let products: HashMap<String, Product> = rows::load(tx, &seqs)
             .await?
@@ -121,7 +124,10 @@ impl<'a> Batch<'a> {
             ids,
             origin,
             products,
-            variant_owners: lookup::variant_owners(tx, &variant_skus).await?.into_iter().collect(),
+            variant_owners: lookup::variant_owners(tx, &variant_skus)
+                .await?
+                .into_iter()
+                .collect(),
             slug_owners: lookup::slug_owners(tx, &slugs).await?.into_iter().collect(),
             category_names: tree.names().into_iter().collect(),
             deltas: Deltas::default(),
@@ -140,7 +146,9 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         if let Some(problem) = self.conflict(&content) {
-            self.answer.errors.push(error(content.line, &content.sku, problem));
+            self.answer
+                .errors
+                .push(error(content.line, &content.sku, problem));
             return Ok(());
         }
         let before = self.products.remove(&content.sku);
@@ -154,7 +162,14 @@ impl<'a> Batch<'a> {
             .get(&saved.category_slug)
             .map(String::as_str)
             .unwrap_or_default();
-        announce(self.tx, before.as_ref(), &saved, category_name, &self.origin).await?;
+        announce(
+            self.tx,
+            before.as_ref(),
+            &saved,
+            category_name,
+            &self.origin,
+        )
+        .await?;
         match before {
             Some(before) => {
                 self.answer.updated += 1;
@@ -162,9 +177,11 @@ impl<'a> Batch<'a> {
             }
             None => self.answer.created += 1,
         }
-        self.slug_owners.insert(saved.slug.clone(), saved.sku.clone());
+        self.slug_owners
+            .insert(saved.slug.clone(), saved.sku.clone());
         for variant in &saved.variants {
-            self.variant_owners.insert(variant.sku.clone(), saved.sku.clone());
+            self.variant_owners
+                .insert(variant.sku.clone(), saved.sku.clone());
         }
         self.products.insert(saved.sku.clone(), saved);
         Ok(())
@@ -178,20 +195,30 @@ impl<'a> Batch<'a> {
     /// What another product has already.
     fn conflict(&self, content: &RowContent) -> Option<Problem> {
         let foreign = |owners: &HashMap<String, String>, key: &str| {
-            owners.get(key).filter(|owner| **owner != content.sku).cloned()
+            owners
+                .get(key)
+                .filter(|owner| **owner != content.sku)
+                .cloned()
         };
         if let Some(slug) = &content.slug
             && let Some(owner) = foreign(&self.slug_owners, slug)
         {
-            return Some(Problem::new("slug", format!("is taken by the product {owner}")));
-        }
-        content.variants.iter().enumerate().find_map(|(index, variant)| {
-            let owner = foreign(&self.variant_owners, &variant.sku)?;
-            Some(Problem::new(
-                format!("variants[{index}].sku"),
+            return Some(Problem::new(
+                "slug",
                 format!("is taken by the product {owner}"),
-            ))
-        })
+            ));
+        }
+        content
+            .variants
+            .iter()
+            .enumerate()
+            .find_map(|(index, variant)| {
+                let owner = foreign(&self.variant_owners, &variant.sku)?;
+                Some(Problem::new(
+                    format!("variants[{index}].sku"),
+                    format!("is taken by the product {owner}"),
+                ))
+            })
     }
 
     async fn ensure_category(&mut self, content: &RowContent) -> Result<(), StoreError> {
@@ -236,7 +263,9 @@ impl<'a> Batch<'a> {
         }
         for candidate in slug::candidates(&base, &content.sku) {
             let is_free = !self.slug_owners.contains_key(&candidate)
-                && lookup::slug_owners(self.tx, &[&candidate]).await?.is_empty();
+                && lookup::slug_owners(self.tx, &[&candidate])
+                    .await?
+                    .is_empty();
             if is_free {
                 return Ok(candidate);
             }
@@ -267,7 +296,9 @@ impl<'a> Batch<'a> {
             purchases: before.map_or(0, |product| product.purchases),
             created_at: before.map_or(self.now, |product| product.created_at),
             updated_at: self.now,
-            published_at: before.and_then(|product| product.published_at).or(Some(self.now)),
+            published_at: before
+                .and_then(|product| product.published_at)
+                .or(Some(self.now)),
             version: before.map_or(0, |product| product.version),
             content_hash: None,
             variants,
@@ -276,7 +307,9 @@ impl<'a> Batch<'a> {
 
     /// The row's variants in its order, then those that it no longer lists.
     fn variants(&self, before: Option<&Product>, rows: &[RowVariant]) -> Vec<Variant> {
-        let known = before.map(|product| product.variants.as_slice()).unwrap_or_default();
+        let known = before
+            .map(|product| product.variants.as_slice())
+            .unwrap_or_default();
         let listed = rows.iter().zip(0..).map(|(row, position)| {
             match known.iter().find(|variant| variant.sku == row.sku) {
                 Some(variant) => Variant {

@@ -96,6 +96,8 @@ impl CatalogManagementService for Management {
     ) -> Result<Response<ImportProductsResponse>, Status> {
         let origin = Origin::of(&CallContext::of(&request));
         let rows = request.into_inner().rows;
-        Ok(Response::new(import::import(&self.catalog, rows, origin).await?))
+        Ok(Response::new(
+            import::import(&self.catalog, rows, origin).await?,
+        ))
     }
 }

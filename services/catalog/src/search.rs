@@ -67,8 +67,14 @@ pub async fn ask_agent(
         query: request.q.clone(),
         category: request.category.clone(),
         brands: filters.brands.clone(),
-        min_price: filters.min_price.map(decimal::price_key_text).unwrap_or_default(),
-        max_price: filters.max_price.map(decimal::price_key_text).unwrap_or_default(),
+        min_price: filters
+            .min_price
+            .map(decimal::price_key_text)
+            .unwrap_or_default(),
+        max_price: filters
+            .max_price
+            .map(decimal::price_key_text)
+            .unwrap_or_default(),
         attributes: filters
             .attributes
             .iter()

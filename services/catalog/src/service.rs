@@ -48,8 +48,12 @@ pub struct Browsing {
 impl Browsing {
     async fn load_visible(&self, ctx: &CallContext, key: &str) -> Result<Product, Failure> {
         let not_found = || Failure::not_found("product", key);
-        let seq = lookup::seq_of(self.catalog.store(), key).await?.ok_or_else(not_found)?;
-        let product = rows::load_one(self.catalog.store(), seq).await?.ok_or_else(not_found)?;
+        let seq = lookup::seq_of(self.catalog.store(), key)
+            .await?
+            .ok_or_else(not_found)?;
+        let product = rows::load_one(self.catalog.store(), seq)
+            .await?
+            .ok_or_else(not_found)?;
         if product.is_active() || ctx.principal().at_least(Role::Staff) {
             Ok(product)
         } else {
@@ -63,13 +67,24 @@ impl Browsing {
         let near = lookup::near_price(store, &product.category_slug, price, NEAR).await?;
         let mut candidates = rows::load(store, &near).await?;
         if candidates.len() <= limit {
-            let around = self.catalog.tree().await?.neighbourhood(&product.category_slug);
+            let around = self
+                .catalog
+                .tree()
+                .await?
+                .neighbourhood(&product.category_slug);
             let scope = Scope {
                 categories: Some(around),
                 products: 0,
             };
             let popular = self
-                .page(scope, Filters::default(), Sort::named("", ""), None, 0, NEAR)
+                .page(
+                    scope,
+                    Filters::default(),
+                    Sort::named("", ""),
+                    None,
+                    0,
+                    NEAR,
+                )
                 .await?;
             candidates.extend(rows::load(store, &seqs(&popular.rows)).await?);
         }
@@ -98,11 +113,9 @@ impl Browsing {
         let total = match plan.total {
             Some(total) => total,
             None => {
-                let key = serde_json::to_string(&(
-                    &plan.selection.categories,
-                    &plan.selection.filters,
-                ))
-                .map_err(Failure::internal)?;
+                let key =
+                    serde_json::to_string(&(&plan.selection.categories, &plan.selection.filters))
+                        .map_err(Failure::internal)?;
                 match self.catalog.totals().get(&key, generation) {
                     Some(total) => total,
                     None => {
@@ -132,7 +145,14 @@ impl Browsing {
     ) -> Result<(Vec<i64>, i64), Failure> {
         let sort = Sort::named(&request.sort, &request.order);
         let page = self
-            .page(scope, filters, sort, None, window.offset, i64::from(window.limit))
+            .page(
+                scope,
+                filters,
+                sort,
+                None,
+                window.offset,
+                i64::from(window.limit),
+            )
             .await?;
         Ok((seqs(&page.rows), page.total))
     }
@@ -227,7 +247,11 @@ impl CatalogService for Browsing {
         };
         match search::ask_agent(self, &ctx, &request, &filters, &window).await {
             Ok(result) => {
-                let ids: Vec<&str> = result.hits.iter().map(|hit| hit.product_id.as_str()).collect();
+                let ids: Vec<&str> = result
+                    .hits
+                    .iter()
+                    .map(|hit| hit.product_id.as_str())
+                    .collect();
                 let seqs = lookup::active_by_ids(self.catalog.store(), &ids)
                     .await
                     .map_err(Failure::from)?;
@@ -238,7 +262,8 @@ impl CatalogService for Browsing {
             }
             Err(search::AgentDown) => {
                 let (seqs, total) = if request.q.trim().is_empty() {
-                    self.search_everything(&request, scope, filters, &window).await?
+                    self.search_everything(&request, scope, filters, &window)
+                        .await?
                 } else {
                     search::plain(self.catalog.store(), &request, scope, filters, &window).await?
                 };
@@ -263,9 +288,13 @@ impl CatalogService for Browsing {
         request: Request<GetProductRequest>,
     ) -> Result<Response<wire::Product>, Status> {
         let ctx = CallContext::of(&request);
-        let product = self.load_visible(&ctx, &request.get_ref().product_id).await?;
+        let product = self
+            .load_visible(&ctx, &request.get_ref().product_id)
+            .await?;
         if product.is_active() && !ctx.principal().at_least(Role::Staff) {
-            self.catalog.interest().viewed(&product.product_id.to_string());
+            self.catalog
+                .interest()
+                .viewed(&product.product_id.to_string());
         }
         Ok(Response::new(convert::product(product)))
     }

@@ -11,7 +11,7 @@ use contracts::hub::{
     agents::v1::catalog_search_service_client::CatalogSearchServiceClient,
     catalog::v1::{ImportProductsResponse, ImportRow, ImportVariant},
 };
-use mesh::{CallContext, Clock, Ids, Principal, Role, User, store::Store};
+use mesh::{CallContext, Clock, Hub, Ids, Principal, Role, User};
 use tonic::Request;
 
 use crate::{
@@ -23,33 +23,41 @@ pub(crate) struct Shop {
     pub catalog: Catalog,
     pub browsing: Browsing,
     pub management: Management,
-    pub clock: Clock,
+    _folder: tempfile::TempDir,
 }
 
 impl Shop {
+    /// A shop in a hub in which no search agent answers.
     pub async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("catalog", store::MIGRATIONS, clock.clone(), ids.clone())
+        let hub = Hub::builder()
+            .data_dir(folder.path())
+            .clock(clock.clone())
+            .ids(Ids::seeded(clock.clone(), 7))
+            .build()
             .await
             .unwrap();
-        let catalog =
-            Catalog::new(store, clock.clone(), ids, CatalogConfig::default()).unwrap();
+        let store = hub.store("catalog", store::MIGRATIONS).await.unwrap();
+        let config = CatalogConfig::default();
+        let catalog = Catalog::new(store, clock.clone(), hub.ids().clone(), config).unwrap();
         Self {
             browsing: Browsing {
                 catalog: catalog.clone(),
-                search: CatalogSearchServiceClient::new(nobody()),
+                search: CatalogSearchServiceClient::new(hub.channel()),
             },
             management: Management {
                 catalog: catalog.clone(),
             },
             catalog,
-            clock,
+            _folder: folder,
         }
     }
 
     pub async fn import(&self, rows: Vec<ImportRow>) -> ImportProductsResponse {
-        import::import(&self.catalog, rows, Origin::default()).await.unwrap()
+        import::import(&self.catalog, rows, Origin::default())
+            .await
+            .unwrap()
     }
 
     /// Types and payloads of the events in the outbox, in order.
@@ -66,14 +74,15 @@ impl Shop {
     }
 
     pub async fn number(&self, sql: &str) -> i64 {
-        let row = self.catalog.store().one(sql, mesh::args![]).await.unwrap().unwrap();
+        let row = self
+            .catalog
+            .store()
+            .one(sql, mesh::args![])
+            .await
+            .unwrap()
+            .unwrap();
         row.get(0_usize).unwrap()
     }
-}
-
-/// A channel on which no service answers.
-fn nobody() -> mesh::Channel {
-    mesh::Channel::default()
 }
 
 pub(crate) fn as_staff<T>(message: T) -> Request<T> {
@@ -102,7 +111,11 @@ pub(crate) fn row(number: usize) -> ImportRow {
         tax_rate: "0.0825".to_owned(),
         rating: ((number * 13) % 51) as f64 / 10.0,
         review_count: ((number * 17) % 40) as i32,
-        attributes: [("material".to_owned(), ["wood", "steel"][number / 2 % 2].to_owned())].into(),
+        attributes: [(
+            "material".to_owned(),
+            ["wood", "steel"][number / 2 % 2].to_owned(),
+        )]
+        .into(),
         variants: vec![
             ImportVariant {
                 sku: format!("SKU-{number}-1"),

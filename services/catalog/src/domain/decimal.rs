@@ -54,9 +54,7 @@ pub fn parse_scaled(text: &str, scale: u32) -> Result<i64, DecimalError> {
         .chain(fraction.bytes())
         .chain(padding)
         .try_fold(0_i64, |number, digit| {
-            number
-                .checked_mul(10)?
-                .checked_add(i64::from(digit - b'0'))
+            number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
         })
         .ok_or(DecimalError::TooLarge)
 }

@@ -82,12 +82,18 @@ impl Filters {
                 "brand" => filters.brands = texts("filters.brand", value)?,
                 "price" => filters.read_price(value)?,
                 "rating" => {
-                    filters.min_rating = Some(number("filters.rating", value, decimal::parse_rating)?);
+                    filters.min_rating =
+                        Some(number("filters.rating", value, decimal::parse_rating)?);
                 }
                 "in_stock" => match value {
                     Value::Bool(true) => filters.in_stock = Some(InStock),
                     Value::Bool(false) => filters.in_stock = None,
-                    _ => return Err(FilterError::new("filters.in_stock", "must be true or false")),
+                    _ => {
+                        return Err(FilterError::new(
+                            "filters.in_stock",
+                            "must be true or false",
+                        ));
+                    }
                 },
                 "attributes" => filters.read_attributes(value)?,
                 unknown => {
@@ -151,7 +157,10 @@ impl Filters {
         for (name, value) in attributes {
             let field = format!("filters.attributes.{}", shorten(name));
             if name.is_empty() || name.len() > MAX_VALUE {
-                return Err(FilterError::new(field, "must have a name of 1 to 200 bytes"));
+                return Err(FilterError::new(
+                    field,
+                    "must have a name of 1 to 200 bytes",
+                ));
             }
             let values = texts(&field, value)?;
             if !values.is_empty() {
@@ -227,14 +236,19 @@ mod tests {
         )
         .unwrap();
         assert_eq!(filters.brands, ["Norrfell"]);
-        assert_eq!((filters.min_price, filters.max_price), (None, Some(800_000)));
+        assert_eq!(
+            (filters.min_price, filters.max_price),
+            (None, Some(800_000))
+        );
         assert_eq!(filters.attributes["color"], ["blue", "red"]);
         assert_eq!(filters.min_rating, Some(4_500));
         assert_eq!(filters.in_stock, Some(InStock));
         assert!(Filters::parse("").unwrap().is_empty());
         assert!(Filters::parse("{}").unwrap().is_empty());
         assert_eq!(
-            Filters::parse(r#"{"price":{"min":12.5}}"#).unwrap().min_price,
+            Filters::parse(r#"{"price":{"min":12.5}}"#)
+                .unwrap()
+                .min_price,
             Some(125_000)
         );
     }
@@ -255,7 +269,10 @@ mod tests {
         assert_eq!(field(r#"{"brand":[5]}"#), "filters.brand");
         assert_eq!(field(r#"{"rating":6}"#), "filters.rating");
         assert_eq!(field(r#"{"in_stock":"yes"}"#), "filters.in_stock");
-        assert_eq!(field(r#"{"attributes":{"color":{}}}"#), "filters.attributes.color");
+        assert_eq!(
+            field(r#"{"attributes":{"color":{}}}"#),
+            "filters.attributes.color"
+        );
     }
 
     proptest! {

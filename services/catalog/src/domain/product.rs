@@ -182,7 +182,9 @@ impl Product {
             .attributes
             .iter()
             .chain(self.sold_variants().flat_map(|variant| &variant.attributes))
-            .filter(|(name, value)| !name.is_empty() && !value.is_empty() && value.len() <= MAX_TERM)
+            .filter(|(name, value)| {
+                !name.is_empty() && !value.is_empty() && value.len() <= MAX_TERM
+            })
             .map(|(name, value)| (name.clone(), value.clone()));
         let brand = (!self.brand.is_empty()).then(|| (String::new(), self.brand.clone()));
         attributes.chain(brand).collect()

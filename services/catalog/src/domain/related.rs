@@ -39,7 +39,10 @@ pub fn affinity(product: &Product, candidate: &Product) -> Affinity {
     };
     Affinity {
         in_stock: candidate.in_stock(),
-        similarity: category * SAME_CATEGORY + shared * SHARED_ATTRIBUTE + brand * SAME_BRAND + price,
+        similarity: category * SAME_CATEGORY
+            + shared * SHARED_ATTRIBUTE
+            + brand * SAME_BRAND
+            + price,
         popularity: candidate.popularity(),
     }
 }

@@ -204,7 +204,10 @@ fn length(field: &str, text: &str, least: usize, most: usize) -> Result<(), Prob
 
 fn read_images(row: &ImportRow) -> Result<Vec<Image>, Problem> {
     if row.images.len() > MAX_IMAGES {
-        return Err(Problem::new("images", format!("must be at most {MAX_IMAGES}")));
+        return Err(Problem::new(
+            "images",
+            format!("must be at most {MAX_IMAGES}"),
+        ));
     }
     row.images
         .iter()
@@ -289,7 +292,10 @@ fn stock(field: &str, units: i64) -> Result<i64, Problem> {
     if (0..=MAX_STOCK).contains(&units) {
         Ok(units)
     } else {
-        Err(Problem::new(field, format!("must be between 0 and {MAX_STOCK}")))
+        Err(Problem::new(
+            field,
+            format!("must be between 0 and {MAX_STOCK}"),
+        ))
     }
 }
 
@@ -337,7 +343,10 @@ mod tests {
         assert_eq!(field(|row| row.rating = f64::NAN), "rating");
         assert_eq!(field(|row| row.stock = -1), "stock");
         let twice = |row: &mut ImportRow| {
-            let variant = ImportVariant { sku: "A".into(), ..ImportVariant::default() };
+            let variant = ImportVariant {
+                sku: "A".into(),
+                ..ImportVariant::default()
+            };
             row.variants = vec![variant.clone(), variant];
         };
         assert_eq!(field(twice), "variants[1].sku");

@@ -59,7 +59,9 @@ impl Sort {
             ("asc", _) => Direction::Ascending,
             ("desc", _) => Direction::Descending,
             (_, SortKey::Price | SortKey::Name) => Direction::Ascending,
-            (_, SortKey::Popularity | SortKey::Rating | SortKey::CreatedAt) => Direction::Descending,
+            (_, SortKey::Popularity | SortKey::Rating | SortKey::CreatedAt) => {
+                Direction::Descending
+            }
         };
         Self { key, direction }
     }

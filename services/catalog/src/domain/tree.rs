@@ -41,7 +41,8 @@ pub struct CategoryTree {
 impl CategoryTree {
     /// A tree of these categories. A parent that does not exist makes a root.
     pub fn new(mut categories: Vec<Category>) -> Self {
-        categories.sort_by(|a, b| (a.position, &a.name, &a.slug).cmp(&(b.position, &b.name, &b.slug)));
+        categories
+            .sort_by(|a, b| (a.position, &a.name, &a.slug).cmp(&(b.position, &b.name, &b.slug)));
         let by_slug: HashMap<String, usize> = categories
             .iter()
             .enumerate()
@@ -49,7 +50,10 @@ impl CategoryTree {
             .collect();
         let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
         for (index, category) in categories.iter().enumerate() {
-            let parent = category.parent_slug.as_ref().and_then(|slug| by_slug.get(slug));
+            let parent = category
+                .parent_slug
+                .as_ref()
+                .and_then(|slug| by_slug.get(slug));
             if let Some(parent) = parent {
                 children.entry(*parent).or_default().push(index);
             }
@@ -94,13 +98,19 @@ impl CategoryTree {
 
     /// Active products of the shop.
     pub fn all_products(&self) -> i64 {
-        self.categories.iter().map(|category| category.own_products).sum()
+        self.categories
+            .iter()
+            .map(|category| category.own_products)
+            .sum()
     }
 
     /// Slugs of the categories with the same parent, and of the parent itself: where to look for what
     /// goes with a product.
     pub fn neighbourhood(&self, slug: &str) -> Vec<String> {
-        match self.get(slug).and_then(|category| category.parent_slug.as_deref()) {
+        match self
+            .get(slug)
+            .and_then(|category| category.parent_slug.as_deref())
+        {
             Some(parent) => self.subtree(parent).unwrap_or_default(),
             None => self.subtree(slug).unwrap_or_default(),
         }
@@ -108,9 +118,12 @@ impl CategoryTree {
 
     /// Whether `slug` could hang below `parent` without closing a circle.
     pub fn may_hang_below(&self, slug: &str, parent: &str) -> bool {
-        self.by_slug
-            .get(slug)
-            .is_none_or(|start| !self.below(*start).iter().any(|index| self.categories[*index].slug == parent))
+        self.by_slug.get(slug).is_none_or(|start| {
+            !self
+                .below(*start)
+                .iter()
+                .any(|index| self.categories[*index].slug == parent)
+        })
     }
 
     /// Names by slug.
@@ -177,7 +190,10 @@ mod tests {
 
     #[test]
     fn a_circle_in_the_rows_ends() {
-        let tree = CategoryTree::new(vec![category("a", Some("b"), 1), category("b", Some("a"), 1)]);
+        let tree = CategoryTree::new(vec![
+            category("a", Some("b"), 1),
+            category("b", Some("a"), 1),
+        ]);
         assert_eq!(tree.products("a"), 2);
     }
 }

@@ -11,7 +11,9 @@ use super::{RowError, json};
 const ATTRIBUTE: &str = "attribute:";
 
 /// The rows of a CSV file.
-pub(super) fn rows(file: impl Read + Send) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
+pub(super) fn rows(
+    file: impl Read + Send,
+) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
     let mut reader = ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
@@ -125,7 +127,9 @@ impl<R: Read> Iterator for Records<R> {
         }
         let columns = self.columns.as_ref()?;
         let line = |position: Option<&csv::Position>| {
-            position.map_or(0, |position| i64::try_from(position.line()).unwrap_or(i64::MAX))
+            position.map_or(0, |position| {
+                i64::try_from(position.line()).unwrap_or(i64::MAX)
+            })
         };
         match self.reader.read_record(&mut self.record) {
             Ok(false) => None,
@@ -217,8 +221,7 @@ fn set(row: &mut ImportRow, field: Field, cell: &str) -> Result<(), (&'static st
             return Ok(());
         }
         Field::Variants => {
-            row.variants =
-                json::variants(cell).map_err(|error| ("variants", error.to_string()))?;
+            row.variants = json::variants(cell).map_err(|error| ("variants", error.to_string()))?;
             return Ok(());
         }
     };

@@ -151,8 +151,8 @@ fn image((picture, order): (Picture, i32)) -> Image {
 fn quote_numbers(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 32);
     let mut rest = text;
-    while let Some(position) =
-        rest.find(|character: char| character == '"' || character == '-' || character.is_ascii_digit())
+    while let Some(position) = rest
+        .find(|character: char| character == '"' || character == '-' || character.is_ascii_digit())
     {
         let (before, from) = rest.split_at(position);
         quoted.push_str(before);
@@ -162,7 +162,8 @@ fn quote_numbers(text: &str) -> String {
             let is_part = |character: char| {
                 character.is_ascii_alphanumeric() || matches!(character, '-' | '+' | '.')
             };
-            from.find(|character| !is_part(character)).unwrap_or(from.len())
+            from.find(|character| !is_part(character))
+                .unwrap_or(from.len())
         };
         let (token, after) = from.split_at(length);
         if token.starts_with('"') {

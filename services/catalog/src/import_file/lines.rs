@@ -10,7 +10,9 @@ use super::{RowError, json};
 const MAX_LINE: u64 = 1024 * 1024;
 
 /// The rows of an NDJSON file.
-pub(super) fn rows(file: impl Read + Send) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
+pub(super) fn rows(
+    file: impl Read + Send,
+) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
     Lines {
         reader: BufReader::with_capacity(64 * 1024, file),
         line: 0,
@@ -31,7 +33,9 @@ impl<R: Read> Lines<R> {
     fn fill(&mut self) -> std::io::Result<usize> {
         self.buffer.clear();
         self.line += 1;
-        (&mut self.reader).take(MAX_LINE).read_until(b'\n', &mut self.buffer)
+        (&mut self.reader)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut self.buffer)
     }
 
     fn skip_rest(&mut self) -> std::io::Result<()> {

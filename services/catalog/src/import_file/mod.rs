@@ -72,7 +72,8 @@ pub fn read_rows(path: &Path) -> impl Iterator<Item = Result<ImportRow, RowError
     let is_csv = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    let rows: Box<dyn Iterator<Item = Result<ImportRow, RowError>> + Send> = match File::open(path) {
+    let rows: Box<dyn Iterator<Item = Result<ImportRow, RowError>> + Send> = match File::open(path)
+    {
         Err(error) => Box::new(std::iter::once(Err(RowError::of_file(format!(
             "{} cannot be opened: {error}",
             path.display()

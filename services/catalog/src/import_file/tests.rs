@@ -23,11 +23,17 @@ fn ndjson_goes_on_after_a_bad_line() {
     );
     assert_eq!(rows.len(), 5);
     let first = rows[0].as_ref().unwrap();
-    assert_eq!((first.line, first.price.as_str(), first.stock), (1, "12.50", 3));
+    assert_eq!(
+        (first.line, first.price.as_str(), first.stock),
+        (1, "12.50", 3)
+    );
     assert_eq!(first.rating, 4.8);
     assert_eq!(rows[1].as_ref().unwrap_err().line, 2);
     let unknown = rows[2].as_ref().unwrap_err();
-    assert_eq!((unknown.line, unknown.sku.as_str(), unknown.field.as_str()), (4, "B", "colour"));
+    assert_eq!(
+        (unknown.line, unknown.sku.as_str(), unknown.field.as_str()),
+        (4, "B", "colour")
+    );
     assert_eq!(rows[3].as_ref().unwrap_err().message, "is not UTF-8");
     let last = rows[4].as_ref().unwrap();
     assert_eq!(last.attributes["size"], "12");
@@ -39,7 +45,10 @@ fn a_line_without_end_is_skipped_in_flat_memory() {
     let mut content = vec![b'x'; 3 * 1024 * 1024];
     content.extend_from_slice(b"\n{\"sku\":\"A\"}\n");
     let rows = read("products.ndjson", &content);
-    assert_eq!(rows[0].as_ref().unwrap_err().message, "is longer than 1 MiB");
+    assert_eq!(
+        rows[0].as_ref().unwrap_err().message,
+        "is longer than 1 MiB"
+    );
     assert_eq!(rows[1].as_ref().unwrap().line, 2);
     assert_eq!(rows.len(), 2);
 }
@@ -58,8 +67,14 @@ fn csv_columns_come_in_any_order() {
     assert_eq!(first.attributes["color"], "red");
     assert_eq!(first.images[1].url, "/b.svg");
     let bad = rows[1].as_ref().unwrap_err();
-    assert_eq!((bad.line, bad.sku.as_str(), bad.field.as_str()), (3, "B", "stock"));
-    assert_eq!(bad.to_string(), "line 3 (B): stock: \"x\" is not a number here");
+    assert_eq!(
+        (bad.line, bad.sku.as_str(), bad.field.as_str()),
+        (3, "B", "stock")
+    );
+    assert_eq!(
+        bad.to_string(),
+        "line 3 (B): stock: \"x\" is not a number here"
+    );
     assert_eq!(rows[2].as_ref().unwrap().variants[0].sku, "C-1");
 }
 

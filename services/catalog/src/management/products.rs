@@ -72,7 +72,11 @@ pub(super) async fn create(
     let created = catalog
         .store()
         .write(move |tx: Tx| async move {
-            if lookup::by_skus(&tx, &[&product.sku]).await?.first().is_some() {
+            if lookup::by_skus(&tx, &[&product.sku])
+                .await?
+                .first()
+                .is_some()
+            {
                 return Err(taken("sku", "a product with this SKU exists"));
             }
             check_variant_owners(&tx, &product, &variants).await?;
@@ -117,10 +121,16 @@ pub(super) async fn update(
             }
             let mut after = before.clone();
             let texts = [
-                (&mut after.name, request.name.map(|name| name.trim().to_owned())),
+                (
+                    &mut after.name,
+                    request.name.map(|name| name.trim().to_owned()),
+                ),
                 (&mut after.description, request.description),
                 (&mut after.long_description, request.long_description),
-                (&mut after.brand, request.brand.map(|brand| brand.trim().to_owned())),
+                (
+                    &mut after.brand,
+                    request.brand.map(|brand| brand.trim().to_owned()),
+                ),
                 (&mut after.category_slug, request.category_slug),
                 (&mut after.slug, request.slug),
             ];
@@ -196,7 +206,9 @@ async fn replace(
 
 async fn load(tx: &Tx, product_id: &str) -> Result<Product, Failure> {
     let not_found = || Failure::not_found("product", product_id);
-    let seq = lookup::seq_of(tx, product_id).await?.ok_or_else(not_found)?;
+    let seq = lookup::seq_of(tx, product_id)
+        .await?
+        .ok_or_else(not_found)?;
     rows::load_one(tx, seq).await?.ok_or_else(not_found)
 }
 
@@ -295,8 +307,7 @@ fn merge_variants(
                 "is given twice",
             ));
         }
-        let (attributes, price_minor) =
-            read_variant(index, input, currency).map_err(refused)?;
+        let (attributes, price_minor) = read_variant(index, input, currency).map_err(refused)?;
         let known = product
             .variants
             .iter_mut()
@@ -347,7 +358,9 @@ fn read_variant(
         "" => None,
         text => Some(
             decimal::parse_price(text, currency)
-                .map_err(|error| Problem::new(format!("variants[{index}].price"), error.to_string()))?
+                .map_err(|error| {
+                    Problem::new(format!("variants[{index}].price"), error.to_string())
+                })?
                 .minor,
         ),
     };

@@ -79,7 +79,12 @@ impl Deltas {
 
     /// Notes that a product of `category` came into stock (1) or ran out (-1).
     pub fn stock(&mut self, category: &str, step: i64) {
-        let counter = (category.to_owned(), Kind::InStock, String::new(), String::new());
+        let counter = (
+            category.to_owned(),
+            Kind::InStock,
+            String::new(),
+            String::new(),
+        );
         *self.0.entry(counter).or_insert(0) += step;
     }
 
@@ -123,13 +128,21 @@ fn counters_of(product: &Product) -> Vec<Counter> {
     let mut counters = vec![
         counter(Kind::All, "", String::new()),
         counter(Kind::Price, "", price.to_string()),
-        counter(Kind::Rating, "", half_stars(product.rating_milli).to_string()),
+        counter(
+            Kind::Rating,
+            "",
+            half_stars(product.rating_milli).to_string(),
+        ),
     ];
     if product.in_stock() {
         counters.push(counter(Kind::InStock, "", String::new()));
     }
     counters.extend(product.terms().into_iter().map(|(name, value)| {
-        let kind = if name.is_empty() { Kind::Brand } else { Kind::Attribute };
+        let kind = if name.is_empty() {
+            Kind::Brand
+        } else {
+            Kind::Attribute
+        };
         counter(kind, &name, value)
     }));
     counters

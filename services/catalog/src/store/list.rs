@@ -125,9 +125,7 @@ fn statement(selection: &Selection, window: &Window) -> Statement {
             SortValue::Text(text) => statement.bind(text.as_str()),
         };
         let seq = statement.bind(*seq);
-        conditions.push_str(&format!(
-            " AND (q.{key}, q.seq) {after} ({value}, {seq})"
-        ));
+        conditions.push_str(&format!(" AND (q.{key}, q.seq) {after} ({value}, {seq})"));
     }
     let order_by = |alias: &str| format!("ORDER BY {}", order_by(alias, window.sort));
     match (&selection.driver, selection.categories.as_deref()) {

@@ -21,11 +21,7 @@ pub struct Interest {
 ///
 /// # Errors
 /// See [`StoreError`].
-pub async fn add(
-    tx: &Tx,
-    product_id: &str,
-    interest: Interest,
-) -> Result<Option<i64>, StoreError> {
+pub async fn add(tx: &Tx, product_id: &str, interest: Interest) -> Result<Option<i64>, StoreError> {
     let Some(row) = tx
         .one(
             "UPDATE products SET views = views + $1, purchases = purchases + $2 WHERE product_id = $3 \

@@ -46,10 +46,14 @@ struct Found {
 impl Found {
     /// How well a product's name fits: an id wins over a slug, a slug over a SKU.
     fn rank(&self, product: &str) -> Option<u8> {
-        [&self.variant.product_id, &self.product_slug, &self.product_sku]
-            .iter()
-            .zip(0..)
-            .find_map(|(name, rank)| (name.as_str() == product).then_some(rank))
+        [
+            &self.variant.product_id,
+            &self.product_slug,
+            &self.product_sku,
+        ]
+        .iter()
+        .zip(0..)
+        .find_map(|(name, rank)| (name.as_str() == product).then_some(rank))
     }
 }
 
@@ -146,7 +150,11 @@ fn read(row: &Row) -> Result<Option<Found>, StoreError> {
             variant_name: display_name(&rows::json(row, 3)?),
             unit_price: Some(Money::new(own.unwrap_or(base), currency).to_wire()),
             tax_rate: row.get(13_usize)?,
-            image_url: images.into_iter().next().map(|image| image.url).unwrap_or_default(),
+            image_url: images
+                .into_iter()
+                .next()
+                .map(|image| image.url)
+                .unwrap_or_default(),
             active: status == Status::Active && is_sold,
             stock: row.get(5_usize)?,
             category_slug: row.get(15_usize)?,

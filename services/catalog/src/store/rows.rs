@@ -35,7 +35,10 @@ pub async fn load(query: &impl Query, seqs: &[i64]) -> Result<Vec<Product>, Stor
     let wanted = json_list(seqs);
     let mut variants: HashMap<i64, Vec<Variant>> = HashMap::new();
     for row in query.rows(SELECT_VARIANTS, vec![wanted.clone()]).await? {
-        variants.entry(row.get(0_usize)?).or_default().push(variant(&row)?);
+        variants
+            .entry(row.get(0_usize)?)
+            .or_default()
+            .push(variant(&row)?);
     }
     query
         .rows(SELECT_PRODUCTS, vec![wanted])
@@ -62,10 +65,11 @@ pub async fn load_one(query: &impl Query, seq: i64) -> Result<Option<Product>, S
 /// # Errors
 /// A code that is not known.
 pub fn currency(code: &str) -> Result<Currency, StoreError> {
-    code.parse().map_err(|error: mesh::MoneyError| StoreError::Decode {
-        column: "currency".to_owned(),
-        message: error.to_string(),
-    })
+    code.parse()
+        .map_err(|error: mesh::MoneyError| StoreError::Decode {
+            column: "currency".to_owned(),
+            message: error.to_string(),
+        })
 }
 
 /// A JSON column as a `T`.

@@ -144,7 +144,14 @@ async fn update(tx: &Tx, before: &Product, product: &Product) -> Result<(), Stor
         )
     };
     let (description, long_description, images, attributes) = texts(product);
-    if texts(before) != (description.clone(), long_description.clone(), images.clone(), attributes.clone()) {
+    if texts(before)
+        != (
+            description.clone(),
+            long_description.clone(),
+            images.clone(),
+            attributes.clone(),
+        )
+    {
         tx.execute(
             "UPDATE product_texts SET description = $1, long_description = $2, images = $3, attributes = $4 WHERE seq = $5",
             args![description, long_description, images, attributes, product.seq],

@@ -47,8 +47,11 @@ pub async fn replace(tx: &Tx, before: Option<&Product>, after: &Product) -> Resu
             .await?;
         }
         None => {
-            tx.execute("DELETE FROM product_words WHERE rowid = $1", args![after.seq])
-                .await?;
+            tx.execute(
+                "DELETE FROM product_words WHERE rowid = $1",
+                args![after.seq],
+            )
+            .await?;
         }
     }
     Ok(())
@@ -94,8 +97,7 @@ pub async fn search(
     let mut statement = Statement::default();
     let expression = statement.bind(expression);
     let ranked = statement.bind(RANKED);
-    let mut conditions =
-        list::tests(&mut statement, &selection, SortKey::Popularity);
+    let mut conditions = list::tests(&mut statement, &selection, SortKey::Popularity);
     if let Some(categories) = &selection.categories {
         let categories = statement.bind_list(categories);
         conditions.push_str(&format!(" AND q.category_slug || '' IN {categories}"));
@@ -117,7 +119,10 @@ pub async fn search(
     let rows = store.scan(statement.sql, statement.args).await?;
     Ok(Found {
         total: rows.first().map_or(Ok(0), |row| row.get(1_usize))?,
-        seqs: rows.iter().map(|row| row.get(0_usize)).collect::<Result<_, _>>()?,
+        seqs: rows
+            .iter()
+            .map(|row| row.get(0_usize))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -141,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_query_cannot_reach_the_index_language() {
-        assert_eq!(expression("ice* OR \"x\" -y").unwrap(), "\"ice\" \"OR\" \"x\" \"y\"*");
+        assert_eq!(
+            expression("ice* OR \"x\" -y").unwrap(),
+            "\"ice\" \"OR\" \"x\" \"y\"*"
+        );
         assert_eq!(expression("  -- "), None);
     }
 }
