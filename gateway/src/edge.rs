@@ -1,0 +1,137 @@
+//! Everything that requests are served with, put together once.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use mesh::{Failure, Hub, Principal, config::Profile, rpc::GrpcRoutes};
+use transcoding::{Options, Transcoder};
+
+use crate::{
+    GatewayError,
+    auth::{Authenticator, Caller, GuestDesk, cookies::CookieJar},
+    call::Backend,
+    config::{AuthConfig, GatewayConfig, Network},
+    cors::Cors,
+    idempotency::Ledger,
+    limits::{Limits, Standing},
+    pages::Pages,
+    routes::{Route, Routes},
+    shared_cache::{GenerationMark, SharedCache},
+};
+
+/// The parts of the edge.
+pub struct Edge {
+    pub hub: Hub,
+    pub config: GatewayConfig,
+    pub proxies: Vec<Network>,
+    pub transcoder: Transcoder,
+    pub routes: Routes,
+    pub backend: Backend,
+    pub grpc: GrpcRoutes,
+    pub auth: Authenticator,
+    pub guests: GuestDesk,
+    pub cookies: CookieJar,
+    pub limits: Limits,
+    pub cors: Cors,
+    pub shared: SharedCache,
+    pub pages: Pages,
+    ledger: OnceLock<Arc<Ledger>>,
+}
+
+/// What serving a request has found out about it, for its response and for the log.
+#[derive(Default)]
+pub struct Notes {
+    /// The RPC that it is for.
+    pub route: Option<Arc<Route>>,
+    /// Who sent it.
+    pub caller: Option<Caller>,
+    /// What is left of the caller's budget.
+    pub standing: Option<Standing>,
+    /// Headers for the response, whatever it will be.
+    pub headers: HeaderMap,
+}
+
+impl Edge {
+    /// Puts the edge of `hub` together.
+    ///
+    /// # Errors
+    /// A configuration or a contract that cannot be used.
+    pub fn new(hub: &Hub) -> Result<Self, GatewayError> {
+        let config: GatewayConfig = hub.config("gateway")?;
+        let auth: AuthConfig = hub.config("auth")?;
+        if auth.insecure_cookies && hub.profile() == Profile::Production {
+            return Err(GatewayError::InsecureCookies);
+        }
+        let proxies = config
+            .trusted_proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()?;
+        let transcoder = Transcoder::new(contracts::descriptor_pool(), Options::default())?;
+        let routes = Routes::new(hub);
+        let cookies = CookieJar::new(&auth, routes.refresh_paths(&transcoder));
+        let clock = hub.clock().clone();
+        Ok(Self {
+            proxies,
+            routes,
+            backend: Backend::new(hub.channel()),
+            grpc: hub.grpc_routes(),
+            auth: Authenticator::new(hub, &auth),
+            guests: GuestDesk::new(hub.channel()),
+            cookies,
+            limits: Limits::new(hub.limits(), clock.clone()),
+            cors: Cors::new(&config.origins(hub.profile()))?,
+            shared: SharedCache::new(
+                GenerationMark::new(hub.cache().clone(), hub.ids().clone()),
+                config.cache_mebibytes.saturating_mul(1024 * 1024),
+                Duration::from_secs(config.cache_seconds),
+                clock,
+            ),
+            pages: Pages::new(hub),
+            transcoder,
+            ledger: OnceLock::new(),
+            hub: hub.clone(),
+            config,
+        })
+    }
+
+    /// Gives the edge its ledger, which takes a store that is opened asynchronously.
+    pub fn keep_books(&self, ledger: Ledger) {
+        // A second one would be on the same store.
+        let _ = self.ledger.set(Arc::new(ledger));
+    }
+
+    /// The ledger of idempotent requests.
+    ///
+    /// # Errors
+    /// The edge is not serving yet.
+    pub fn ledger(&self) -> Result<&Arc<Ledger>, Failure> {
+        self.ledger
+            .get()
+            .ok_or_else(|| Failure::unavailable("the gateway is starting"))
+    }
+
+    /// Takes one request to `route` out of the caller's budget.
+    ///
+    /// # Errors
+    /// The budget is used up.
+    pub fn draw(
+        &self,
+        route: &Route,
+        principal: &Principal,
+        address: IpAddr,
+        notes: &mut Notes,
+    ) -> Result<(), Failure> {
+        notes.standing = self.limits.draw(route.policy.rate_class, principal, address);
+        notes.standing.as_ref().map_or(Ok(()), Standing::admit)
+    }
+
+    /// Whether answers are shared at all.
+    pub fn shares(&self) -> bool {
+        self.config.cache_seconds > 0
+    }
+}
