@@ -16,7 +16,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
 
 pub use builder::HubBuilder;
-pub(crate) use key::internal_key;
 pub use lifecycle::Drained;
 
 pub(crate) use key::installed_key;

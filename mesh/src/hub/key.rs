@@ -17,7 +17,7 @@ const FILE: &str = "mesh.key";
 const LENGTH: usize = 32;
 
 /// The key for a process of the installation; made on first use.
-pub(crate) fn internal_key(
+pub(super) fn internal_key(
     settings: &MeshSettings,
     data_dir: &Path,
 ) -> Result<Vec<u8>, StartError> {
