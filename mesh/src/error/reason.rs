@@ -113,7 +113,7 @@ reasons! {
     CartAlreadyOrdered "CART_ALREADY_ORDERED" AlreadyExists 409 "CONFLICT" "the cart has already been ordered";
     OutOfStock "OUT_OF_STOCK" FailedPrecondition 409 "CONFLICT" "there is not enough stock";
     AlreadyRefunded "ALREADY_REFUNDED" FailedPrecondition 409 "CONFLICT" "the payment has already been refunded";
-    RefundExceedsPayment "REFUND_EXCEEDS_PAYMENT" FailedPrecondition 422 "UNPROCESSABLE_ENTITY" "the refund exceeds what was paid";
+    RefundExceedsPayment "REFUND_EXCEEDS_PAYMENT" FailedPrecondition 409 "CONFLICT" "the refund exceeds what was paid";
     PaymentDeclined "PAYMENT_DECLINED" FailedPrecondition 402 "UNPROCESSABLE_ENTITY" "the payment was declined";
     PromoInvalid "PROMO_INVALID" FailedPrecondition 422 "UNPROCESSABLE_ENTITY" "the promo code cannot be applied";
     Unprocessable "UNPROCESSABLE" FailedPrecondition 422 "UNPROCESSABLE_ENTITY" "the request breaks a business rule";
@@ -211,6 +211,18 @@ mod tests {
             assert_eq!(Reason::from_name(row.name), Some(row.reason));
             assert!(names.insert(row.name), "{} twice", row.name);
             assert!(row.code != Code::Ok);
+        }
+    }
+
+    #[test]
+    fn the_error_page_has_every_row() {
+        let page = include_str!("../../../docs/ERRORS.md");
+        for row in Reason::table() {
+            let found = page.lines().any(|line| {
+                line.starts_with(&format!("| `{}` |", row.name))
+                    && line.contains(&format!("| {} | `{}` |", row.http, row.seed))
+            });
+            assert!(found, "docs/ERRORS.md lacks {row:?}");
         }
     }
 
