@@ -20,6 +20,7 @@ mod dead_letters;
 mod emission;
 mod inbox;
 mod lanes;
+mod measures;
 mod parking;
 mod relay;
 mod retention;

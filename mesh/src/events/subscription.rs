@@ -9,6 +9,7 @@ use super::{
     Consumer, Effect, Envelope, ReactError,
     consumer::Verdict,
     inbox::{self, Committed, Failed, Letter, Parked, key_of},
+    measures::Measures,
     parking::{Parking, next_delay},
     transport::{Delivery, Redelivery},
 };
@@ -32,33 +33,6 @@ pub(super) struct Subscription {
     clock: Clock,
     parking: Parking,
     measures: Measures,
-}
-
-struct Measures {
-    handled: metrics::Counter,
-    ignored: metrics::Counter,
-    duplicate: metrics::Counter,
-    parked: metrics::Counter,
-    dead: metrics::Counter,
-    failed: metrics::Counter,
-    parked_keys: metrics::Gauge,
-    age: metrics::Histogram,
-}
-
-impl Measures {
-    fn new(consumer: &'static str) -> Self {
-        let result = |result: &'static str| metrics::counter!("hub_events_deliveries_total", "consumer" => consumer, "result" => result);
-        Self {
-            handled: result("handled"),
-            ignored: result("ignored"),
-            duplicate: result("duplicate"),
-            parked: result("parked"),
-            dead: result("dead_letter"),
-            failed: metrics::counter!("hub_events_failed_attempts_total", "consumer" => consumer),
-            parked_keys: metrics::gauge!("hub_events_parked_keys", "consumer" => consumer),
-            age: metrics::histogram!("hub_events_age_seconds", "consumer" => consumer),
-        }
-    }
 }
 
 impl std::fmt::Debug for Subscription {
@@ -260,7 +234,7 @@ impl Subscription {
         match outcome {
             Ok(Committed::Now) => {
                 self.measures.handled.increment(1);
-                self.measure_age(envelope);
+                self.measures.age_of(envelope, &self.clock);
                 Ok(())
             }
             Ok(Committed::Before) => {
@@ -415,16 +389,6 @@ impl Subscription {
 
     fn show_parked(&self) {
         self.measures.parked_keys.set(self.parking.len() as f64);
-    }
-
-    fn measure_age(&self, envelope: &Envelope) {
-        if let Some(timestamp) = &envelope.timestamp {
-            let now = self.clock.now();
-            let millis = (now.timestamp() - timestamp.seconds) * 1000
-                + i64::from(now.timestamp_subsec_millis())
-                - i64::from(timestamp.nanos / 1_000_000);
-            self.measures.age.record(millis.max(0) as f64 / 1000.0);
-        }
     }
 }
 

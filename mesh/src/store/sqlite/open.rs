@@ -94,6 +94,10 @@ pub(super) fn open_location(
     location: Location,
     config: &StoreConfig,
 ) -> Result<Opened, StoreError> {
+    if location.lifetime == Lifetime::Temporary {
+        // A process that was killed may have left its folder to a successor with the same id.
+        let _ = std::fs::remove_dir_all(&location.directory);
+    }
     std::fs::create_dir_all(&location.directory)
         .map_err(|error| cannot_open(&location.directory, &error))?;
     let lock = lock(

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{open_in, temporary};
 use crate::{
     args,
-    store::{Store, StoreError, Tx},
+    store::{Migration, Store, StoreError, Tx},
 };
 
 async fn put(store: &Store, id: &'static str, n: i64) -> Result<(), StoreError> {
@@ -287,6 +287,44 @@ async fn many_writers_conserve_what_they_move() {
     }
     assert!(refused < 2_000);
     assert_eq!(total(&store).await, 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_loses_nothing_that_was_confirmed() {
+    const SMALL: &[Migration] = &[
+        super::COUNTERS[0],
+        Migration::new(2, "small", "PRAGMA max_page_count = 60;"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_in(&folder, SMALL).await.unwrap();
+    let release = hold(&store).await;
+    let writes = (0..40_usize).map(|index| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .write(move |tx: Tx| async move {
+                    // Every tenth is larger than what is left.
+                    let padding = "x".repeat(if index % 10 == 5 { 400_000 } else { 10 });
+                    let id = format!("{index}-{padding}");
+                    tx.execute("INSERT INTO counter (id, n) VALUES ($1, 1)", args![id])
+                        .await
+                })
+                .await
+        })
+    });
+    let writes: Vec<_> = writes.collect();
+    tokio::task::yield_now().await;
+    drop(release);
+    let mut confirmed = 0;
+    for result in join_all(writes).await {
+        match result.unwrap() {
+            Ok(_) => confirmed += 1,
+            Err(error) => assert!(error.is_transient(), "{error:?}"),
+        }
+    }
+    assert_eq!(total(&store).await, confirmed);
+    put(&store, "after", 1).await.unwrap();
+    assert_eq!(total(&store).await, confirmed + 1);
 }
 
 proptest! {
