@@ -203,12 +203,13 @@ pub enum Transport {
     /// It stays where developers see it.
     Mailbox,
     /// Over SMTP.
-    Smtp {
-        /// The connection pool.
-        relay: AsyncSmtpTransport<Tokio1Executor>,
-        /// Sender.
-        from: Mailbox,
-    },
+    Smtp(Box<Smtp>),
+}
+
+/// A configured SMTP server.
+pub struct Smtp {
+    relay: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
 }
 
 impl Transport {
@@ -236,13 +237,14 @@ impl Transport {
             .mail_from
             .parse()
             .map_err(|_| StartError::other("identity", BadSetting("identity.mail_from")))?;
-        Ok(Self::Smtp { relay, from })
+        Ok(Self::Smtp(Box::new(Smtp { relay, from })))
     }
 
     async fn send(&self, to: &str, subject: &str, body: String) -> Result<(), String> {
-        let Self::Smtp { relay, from } = self else {
+        let Self::Smtp(smtp) = self else {
             return Ok(());
         };
+        let Smtp { relay, from } = &**smtp;
         let message = Message::builder()
             .from(from.clone())
             .to(to

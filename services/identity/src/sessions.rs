@@ -327,3 +327,85 @@ async fn rotate(
         role: row.get("role")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::migrations;
+
+    async fn sessions() -> (Sessions, Clock) {
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let ids = Ids::seeded(clock.clone(), 7);
+        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids.clone())
+            .await
+            .unwrap();
+        let cache = Cache::in_process(clock.clone());
+        let config = IdentityConfig::default();
+        (
+            Sessions::new(store, clock.clone(), ids, cache, &config),
+            clock,
+        )
+    }
+
+    async fn is_revoked(sessions: &Sessions, session_id: &str) -> bool {
+        let key = format!("revoked-session:{session_id}");
+        sessions.cache.get(&key).await.is_some()
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_works_once() {
+        let (sessions, _) = sessions().await;
+        let opened = sessions.open_user("u-1", "customer").await.unwrap();
+        let renewed = sessions.renew(&opened.refresh_token).await.unwrap();
+        assert_eq!(renewed.session_id, opened.session_id);
+        assert_eq!(renewed.subject, "u-1");
+        let again = sessions.renew(&opened.refresh_token).await.err().unwrap();
+        assert_eq!(again.reason(), Reason::TokenRevoked);
+        assert!(is_revoked(&sessions, &opened.session_id).await);
+        assert!(sessions.renew(&renewed.refresh_token).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn of_eight_parallel_uses_at_most_one_wins() {
+        let (sessions, _) = sessions().await;
+        let opened = sessions.open_guest().await.unwrap();
+        let uses = join_all((0..8).map(|_| sessions.renew(&opened.refresh_token))).await;
+        assert_eq!(uses.iter().filter(|used| used.is_ok()).count(), 1);
+        assert!(is_revoked(&sessions, &opened.session_id).await);
+    }
+
+    #[tokio::test]
+    async fn tokens_expire_and_are_swept() {
+        let (sessions, clock) = sessions().await;
+        let opened = sessions.open_guest().await.unwrap();
+        clock.advance(Duration::from_secs(8 * 24 * 3600));
+        let late = sessions.renew(&opened.refresh_token).await.err().unwrap();
+        assert_eq!(late.reason(), Reason::Unauthenticated);
+        sessions.remove_expired().await.unwrap();
+        let left = sessions
+            .store
+            .one("SELECT COUNT(*) AS n FROM refresh_tokens", args![])
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(left.get::<i64>("n").unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn all_sessions_of_a_user_end_together_and_the_edge_learns_it_again_after_a_restart() {
+        let (sessions, _) = sessions().await;
+        let one = sessions.open_user("u-1", "customer").await.unwrap();
+        let two = sessions.open_user("u-1", "customer").await.unwrap();
+        let other = sessions.open_user("u-2", "customer").await.unwrap();
+        sessions.revoke_all("u-1").await.unwrap();
+        assert!(sessions.renew(&one.refresh_token).await.is_err());
+        assert!(sessions.renew(&other.refresh_token).await.is_ok());
+        sessions.cache.clear().await;
+        sessions.restore_revocations().await.unwrap();
+        assert!(is_revoked(&sessions, &two.session_id).await);
+        assert!(!is_revoked(&sessions, &other.session_id).await);
+    }
+}
