@@ -8,11 +8,7 @@ mod session;
 mod tx;
 mod writer;
 
-use std::{
-    future::Future,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{future::Future, path::Path, sync::Arc};
 
 use tokio::sync::{Notify, watch};
 
@@ -32,7 +28,7 @@ pub(crate) use writer::panic_message;
 /// One open database file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    path: PathBuf,
+    location: Arc<Location>,
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     readers: Arc<Readers>,
@@ -74,14 +70,15 @@ impl Sqlite {
         clock: Clock,
         ids: Ids,
     ) -> Result<Self, StoreError> {
+        let location = Arc::new(location);
         let path = location.file().to_path_buf();
         let name = location.name().to_owned();
         let now = clock.now();
         let opening = {
-            let config = config.clone();
+            let (config, location) = (config.clone(), Arc::clone(&location));
             move || -> Result<_, StoreError> {
-                let mut opened = open_location(location, &config)?;
-                migrate::run(&mut opened.session, opened.location.name(), migrations, now)?;
+                let mut opened = open_location(&location, &config)?;
+                migrate::run(&mut opened.session, location.name(), migrations, now)?;
                 Ok(opened)
             }
         };
@@ -91,7 +88,9 @@ impl Sqlite {
             .map_err(|error| StoreError::Open {
                 path: path.clone(),
                 message: error.to_string(),
-            })??;
+            })
+            .flatten()
+            .inspect_err(|_| location.discard())?;
         let readers = Arc::new(Readers::new(path.clone(), &config)?);
         let queue = Arc::new(Queue::new(config.queue_limit));
         let outbox_signal = Arc::new(Notify::new());
@@ -103,14 +102,15 @@ impl Sqlite {
             Arc::clone(&outbox_signal),
             config.group_limit.max(1),
         );
-        let guard = (opened.location, opened.lock);
+        let (lock, folder) = (opened.lock, Arc::clone(&location));
         std::thread::Builder::new()
             .name(format!("store-{name}"))
             .spawn(move || {
                 writer.run();
                 // The connection first, then the lock: a successor may be waiting for it.
                 drop(writer);
-                drop(guard);
+                drop(lock);
+                folder.discard();
                 finish.send_replace(true);
             })
             .map_err(|error| StoreError::Open {
@@ -118,7 +118,7 @@ impl Sqlite {
                 message: format!("the writer thread did not start: {error}"),
             })?;
         Ok(Self {
-            path,
+            location,
             shared,
             queue,
             readers,
@@ -132,7 +132,7 @@ impl Sqlite {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.location.file()
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -206,5 +206,7 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.queue.close();
+        // Also here, because the process may end before the writer thread has.
+        self.location.discard();
     }
 }

@@ -70,12 +70,11 @@ impl Location {
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
-}
 
-impl Drop for Location {
-    fn drop(&mut self) {
+    /// Removes a temporary folder; a permanent one stays. What cannot be removed is left to whoever cleans
+    /// the temporary folder of the system.
+    pub(super) fn discard(&self) {
         if self.lifetime == Lifetime::Temporary {
-            // What cannot be removed is left to whoever cleans the temporary folder.
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
@@ -85,19 +84,16 @@ impl Drop for Location {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) session: Session,
-    pub(super) location: Location,
     /// Held as long as the database is open. Two processes on one file would both relay its outbox.
     pub(super) lock: File,
 }
 
 pub(super) fn open_location(
-    location: Location,
+    location: &Location,
     config: &StoreConfig,
 ) -> Result<Opened, StoreError> {
-    if location.lifetime == Lifetime::Temporary {
-        // A process that was killed may have left its folder to a successor with the same id.
-        let _ = std::fs::remove_dir_all(&location.directory);
-    }
+    // A process that was killed may have left its temporary folder to a successor with the same id.
+    location.discard();
     std::fs::create_dir_all(&location.directory)
         .map_err(|error| cannot_open(&location.directory, &error))?;
     let lock = lock(
@@ -108,7 +104,6 @@ pub(super) fn open_location(
         .map_err(|error| cannot_open(&location.file, &error))?;
     Ok(Opened {
         session: Session::new(connection),
-        location,
         lock,
     })
 }
