@@ -12,7 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     for name in WANTED {
-        let content = extract(&format!("/dist/{name}")).ok_or_else(|| format!("the archive has no {name}"))?;
+        let content = extract(&format!("/dist/{name}"))
+            .ok_or_else(|| format!("the archive has no {name}"))?;
         fs::write(out.join(name), content?)?;
     }
     Ok(())
@@ -21,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The content of the first file whose path in the archive ends so. Only what this archive uses of the
 /// zip format is read: a central directory, stored and deflated entries.
 fn extract(suffix: &str) -> Option<Result<Vec<u8>, std::io::Error>> {
-    let end = ARCHIVE.windows(4).rposition(|bytes| bytes == b"PK\x05\x06")?;
+    let end = ARCHIVE
+        .windows(4)
+        .rposition(|bytes| bytes == b"PK\x05\x06")?;
     let mut entries = usize::from(u16_at(end + 10)?);
     let mut at = u32_at(end + 16)?;
     while entries > 0 {
@@ -30,13 +33,18 @@ fn extract(suffix: &str) -> Option<Result<Vec<u8>, std::io::Error>> {
         let local = u32_at(at + 42)?;
         let path = ARCHIVE.get(at + 46..at + 46 + usize::from(name))?;
         if path.ends_with(suffix.as_bytes()) {
-            let start = local + 30 + usize::from(u16_at(local + 26)?) + usize::from(u16_at(local + 28)?);
+            let start =
+                local + 30 + usize::from(u16_at(local + 26)?) + usize::from(u16_at(local + 28)?);
             let bytes = ARCHIVE.get(start..start + packed)?;
             if method == 0 {
                 return Some(Ok(bytes.to_vec()));
             }
             let mut content = Vec::new();
-            return Some(DeflateDecoder::new(bytes).read_to_end(&mut content).map(|_| content));
+            return Some(
+                DeflateDecoder::new(bytes)
+                    .read_to_end(&mut content)
+                    .map(|_| content),
+            );
         }
         at += 46 + usize::from(name) + usize::from(extra) + usize::from(comment);
         entries -= 1;
@@ -45,7 +53,9 @@ fn extract(suffix: &str) -> Option<Result<Vec<u8>, std::io::Error>> {
 }
 
 fn u16_at(at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(ARCHIVE.get(at..at + 2)?.try_into().ok()?))
+    Some(u16::from_le_bytes(
+        ARCHIVE.get(at..at + 2)?.try_into().ok()?,
+    ))
 }
 
 fn u32_at(at: usize) -> Option<usize> {

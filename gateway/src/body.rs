@@ -101,9 +101,12 @@ pub async fn read_all<B: Inbound>(
         let mut rest: Option<BytesMut> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                Failure::new(Reason::InvalidArgument, "the request body broke off").caused_by(error.into())
+                Failure::new(Reason::InvalidArgument, "the request body broke off")
+                    .caused_by(error.into())
             })?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             let have = rest.as_ref().map_or(first.len(), BytesMut::len);
             if have + data.len() > limit {
                 return Err(too_large(limit));
@@ -237,7 +240,13 @@ mod tests {
         assert!(none.unwrap().is_empty());
         let over = read_all(pieces(&["abc", "def"]), 5, PATIENCE, &clock).await;
         assert_eq!(over.unwrap_err().reason(), Reason::PayloadTooLarge);
-        let announced = read_all(Full::new(Bytes::from_static(b"abcdef")), 5, PATIENCE, &clock).await;
+        let announced = read_all(
+            Full::new(Bytes::from_static(b"abcdef")),
+            5,
+            PATIENCE,
+            &clock,
+        )
+        .await;
         assert_eq!(announced.unwrap_err().reason(), Reason::PayloadTooLarge);
     }
 

@@ -40,7 +40,10 @@ impl Backend {
             .map_err(|_| Status::internal("the path of an RPC is not a path"))?;
         *request.headers_mut() = metadata;
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         request.extensions_mut().insert(context);
         let response = self.channel.dispatch(request).await;
@@ -61,7 +64,10 @@ impl Backend {
         metadata: HeaderMap,
         context: CallContext,
     ) -> Result<Bytes, Status> {
-        let mut body = self.open(path, message, metadata, context).await?.into_body();
+        let mut body = self
+            .open(path, message, metadata, context)
+            .await?
+            .into_body();
         let mut first: Option<Bytes> = None;
         let mut joined: Option<BytesMut> = None;
         while let Some(frame) = body.frame().await {
@@ -82,12 +88,16 @@ impl Backend {
                     }
                 }
             }
-            if joined.as_ref().is_some_and(|joined| joined.len() > wire::MAX_REPLY) {
+            if joined
+                .as_ref()
+                .is_some_and(|joined| joined.len() > wire::MAX_REPLY)
+            {
                 return Err(Failure::internal("a service's answer is too long").into());
             }
         }
         let whole = joined.map(BytesMut::freeze).or(first).unwrap_or_default();
-        one_message(&whole).ok_or_else(|| Failure::internal("a service's answer is not one message").into())
+        one_message(&whole)
+            .ok_or_else(|| Failure::internal("a service's answer is not one message").into())
     }
 }
 
@@ -122,7 +132,10 @@ mod tests {
         headers.insert("grpc-status", HeaderValue::from_static("0"));
         assert!(failed(&headers).is_none());
         headers.insert("grpc-status", HeaderValue::from_static("5"));
-        assert_eq!(failed(&headers).map(|status| status.code()), Some(Code::NotFound));
+        assert_eq!(
+            failed(&headers).map(|status| status.code()),
+            Some(Code::NotFound)
+        );
         assert!(failed(&HeaderMap::new()).is_none());
     }
 }

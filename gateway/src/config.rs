@@ -139,7 +139,9 @@ impl Network {
                 (Ipv4Addr::to_bits(network) ^ Ipv4Addr::to_bits(address)) & mask == 0
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.bits))
+                    .unwrap_or(0);
                 (Ipv6Addr::to_bits(network) ^ Ipv6Addr::to_bits(address)) & mask == 0
             }
             _ => false,

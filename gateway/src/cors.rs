@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::EdgeBody;
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+const METHODS: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "accept, authorization, content-type, grpc-timeout, idempotency-key, if-none-match, last-event-id, \
      traceparent, tracestate, x-csrf-token, x-grpc-web, x-request-id, x-user-agent",
@@ -59,7 +60,8 @@ impl Cors {
     /// The answer to a preflight, or `None` when the request is not one.
     pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<EdgeBody>> {
         let origin = headers.get(header::ORIGIN)?;
-        if method != Method::OPTIONS || !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        if method != Method::OPTIONS || !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return None;
         }
         let mut response = Response::new(EdgeBody::empty());
@@ -67,7 +69,9 @@ impl Cors {
         let answer = response.headers_mut();
         answer.insert(
             header::VARY,
-            HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers"),
+            HeaderValue::from_static(
+                "origin, access-control-request-method, access-control-request-headers",
+            ),
         );
         if self.origins.contains(origin) {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -105,7 +109,10 @@ mod tests {
     fn preflight(origin: &'static str) -> Response<EdgeBody> {
         let mut headers = HeaderMap::new();
         headers.insert("origin", HeaderValue::from_static(origin));
-        headers.insert("access-control-request-method", HeaderValue::from_static("PATCH"));
+        headers.insert(
+            "access-control-request-method",
+            HeaderValue::from_static("PATCH"),
+        );
         cors().preflight(&Method::OPTIONS, &headers).unwrap()
     }
 
@@ -113,17 +120,38 @@ mod tests {
     fn a_known_origin_may_call_with_credentials() {
         let response = preflight("https://shop.example");
         assert_eq!(response.status(), 204);
-        assert_eq!(response.headers()["access-control-allow-origin"], "https://shop.example");
-        assert_eq!(response.headers()["access-control-allow-credentials"], "true");
-        assert!(response.headers()["access-control-allow-methods"].to_str().unwrap().contains("PATCH"));
+        assert_eq!(
+            response.headers()["access-control-allow-origin"],
+            "https://shop.example"
+        );
+        assert_eq!(
+            response.headers()["access-control-allow-credentials"],
+            "true"
+        );
+        assert!(
+            response.headers()["access-control-allow-methods"]
+                .to_str()
+                .unwrap()
+                .contains("PATCH")
+        );
         assert!(response.headers().contains_key("access-control-max-age"));
     }
 
     #[test]
     fn no_other_origin_is_reflected() {
-        for origin in ["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"] {
+        for origin in [
+            "https://evil.example",
+            "https://shop.example.evil.example",
+            "http://shop.example",
+            "null",
+        ] {
             let response = preflight(origin);
-            assert!(!response.headers().contains_key("access-control-allow-origin"), "{origin}");
+            assert!(
+                !response
+                    .headers()
+                    .contains_key("access-control-allow-origin"),
+                "{origin}"
+            );
         }
     }
 
@@ -140,13 +168,23 @@ mod tests {
 
     #[test]
     fn patterns_and_paths_are_no_origins() {
-        for text in ["*", "https://*.example", "https://shop.example/", "shop.example", "https://"] {
+        for text in [
+            "*",
+            "https://*.example",
+            "https://shop.example/",
+            "shop.example",
+            "https://",
+        ] {
             assert!(Cors::new(&[text.to_owned()]).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_plain_options_request_is_no_preflight() {
-        assert!(cors().preflight(&Method::OPTIONS, &HeaderMap::new()).is_none());
+        assert!(
+            cors()
+                .preflight(&Method::OPTIONS, &HeaderMap::new())
+                .is_none()
+        );
     }
 }

@@ -126,7 +126,9 @@ impl Edge {
         address: IpAddr,
         notes: &mut Notes,
     ) -> Result<(), Failure> {
-        notes.standing = self.limits.draw(route.policy.rate_class, principal, address);
+        notes.standing = self
+            .limits
+            .draw(route.policy.rate_class, principal, address);
         notes.standing.as_ref().map_or(Ok(()), Standing::admit)
     }
 

@@ -14,14 +14,18 @@ pub fn of(body: &[u8]) -> HeaderValue {
 
 /// Whether the client has the answer tagged `etag`. The comparison is weak, as for all reads.
 pub fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let Ok(etag) = etag.to_str() else { return false };
+    let Ok(etag) = etag.to_str() else {
+        return false;
+    };
     headers
         .get_all(header::IF_NONE_MATCH)
         .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
+        .any(|candidate| {
+            candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag
+        })
 }
 
 #[cfg(test)]
@@ -43,7 +47,10 @@ mod tests {
         let etag = of(b"a");
         let with = |value: String| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_str(&value).unwrap());
+            headers.insert(
+                header::IF_NONE_MATCH,
+                HeaderValue::from_str(&value).unwrap(),
+            );
             matches(&headers, &etag)
         };
         let tag = etag.to_str().unwrap();

@@ -44,7 +44,13 @@ pub struct Exchange {
 
 impl Exchange {
     /// Reads the facts of a request that arrived from `peer`.
-    pub fn read(parts: &Parts, peer: SocketAddr, proxies: &[Network], clock: &Clock, ids: &Ids) -> Self {
+    pub fn read(
+        parts: &Parts,
+        peer: SocketAddr,
+        proxies: &[Network],
+        clock: &Clock,
+        ids: &Ids,
+    ) -> Self {
         let headers = &parts.headers;
         let trace = text(headers, &TRACEPARENT)
             .and_then(|text| text.parse::<TraceContext>().ok())
@@ -82,7 +88,9 @@ impl Exchange {
 
     /// The client's address.
     pub fn address(&self) -> IpAddr {
-        self.client.ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
+        self.client
+            .ip
+            .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
     }
 
     /// Adds what every response says about its request.
@@ -105,9 +113,9 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn is_request_id(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= MAX_REQUEST_ID
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/'))
+        && id.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/')
+        })
 }
 
 /// The rightmost address in `X-Forwarded-For` that is not one of our proxies: what is further left was
@@ -165,16 +173,27 @@ mod tests {
     fn the_trace_goes_on() {
         let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let exchange = read(&[("traceparent", sent)], "192.0.2.1", &[]);
-        assert_eq!(exchange.trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(
+            exchange.trace.trace_id(),
+            "0af7651916cd43dd8448eb211c80319c"
+        );
         assert_ne!(exchange.trace.span_id(), "b7ad6b7169203331");
         let mut headers = HeaderMap::new();
         exchange.decorate(&mut headers);
-        assert!(headers[TRACEPARENT].to_str().unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
+        assert!(
+            headers[TRACEPARENT]
+                .to_str()
+                .unwrap()
+                .contains("0af7651916cd43dd8448eb211c80319c")
+        );
     }
 
     #[test]
     fn only_proxies_are_believed_about_the_client() {
-        let forwarded = [("x-forwarded-for", "203.0.113.7, 198.51.100.2, 10.0.0.9"), ("x-forwarded-proto", "https")];
+        let forwarded = [
+            ("x-forwarded-for", "203.0.113.7, 198.51.100.2, 10.0.0.9"),
+            ("x-forwarded-proto", "https"),
+        ];
         let direct = read(&forwarded, "192.0.2.1", &["10.0.0.0/8"]);
         assert_eq!(direct.address().to_string(), "192.0.2.1");
         assert!(!direct.secure);

@@ -87,7 +87,8 @@ pub async fn serve<B: Inbound>(
                 let (edge, exchange, sender) = (Arc::clone(&edge), exchange.clone(), sender.take());
                 async move {
                     let mut notes = Notes::default();
-                    let response = respond(&edge, &exchange, request, Face::GrpcWeb, &mut notes).await;
+                    let response =
+                        respond(&edge, &exchange, request, Face::GrpcWeb, &mut notes).await;
                     if let Some(sender) = sender {
                         let _ = sender.send(notes);
                     }
@@ -130,7 +131,9 @@ async fn pass(
     }
     let path = request.uri().path();
     if is_infrastructure(path) {
-        request.extensions_mut().insert(exchange.context(edge.hub.clock()));
+        request
+            .extensions_mut()
+            .insert(exchange.context(edge.hub.clock()));
         strip_internal_headers(request.headers_mut());
         let Ok(response) = edge.grpc.clone().call(request).await;
         return Ok(response);
@@ -148,7 +151,10 @@ async fn pass(
         // Cookies are for browsers; one that a proxy adds must not make a native call depend on CSRF.
         request.headers_mut().remove(header::COOKIE);
     }
-    let caller = edge.auth.caller(request.headers(), &route, &context).await?;
+    let caller = edge
+        .auth
+        .caller(request.headers(), &route, &context)
+        .await?;
     edge.draw(&route, &caller.principal, exchange.address(), notes)?;
     notes.caller = Some(caller.clone());
     match caller.via {
@@ -205,7 +211,10 @@ fn is_infrastructure(path: &str) -> bool {
 }
 
 /// As on the REST face: the refresh token may be in its cookie.
-async fn with_refresh_cookie(route: &Route, request: Request<Body>) -> Result<Request<Body>, Refusal> {
+async fn with_refresh_cookie(
+    route: &Route,
+    request: Request<Body>,
+) -> Result<Request<Body>, Refusal> {
     let (Some(field), Some(token)) = (
         route.refresh_token,
         cookies::find(request.headers(), cookies::REFRESH).map(str::to_owned),
@@ -309,7 +318,10 @@ mod tests {
         assert_eq!(face("application/grpc"), Face::Grpc);
         assert_eq!(face("application/grpc+proto"), Face::Grpc);
         assert_eq!(face("application/grpc-web"), Face::GrpcWeb);
-        assert_eq!(face("application/grpc-web-text+proto; charset=utf-8"), Face::GrpcWeb);
+        assert_eq!(
+            face("application/grpc-web-text+proto; charset=utf-8"),
+            Face::GrpcWeb
+        );
         assert_eq!(face("application/json"), Face::Rest);
         assert_eq!(face("application/grpcx"), Face::Rest);
         assert_eq!(Face::of(&HeaderMap::new()), Face::Rest);
@@ -327,7 +339,9 @@ mod tests {
     #[test]
     fn health_and_reflection_are_open() {
         assert!(is_infrastructure("/grpc.health.v1.Health/Check"));
-        assert!(is_infrastructure("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"));
+        assert!(is_infrastructure(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+        ));
         assert!(!is_infrastructure("/hub.orders.v1.OrderService/GetOrder"));
     }
 }

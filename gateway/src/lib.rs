@@ -89,7 +89,11 @@ impl Gateway {
     ///
     /// # Errors
     /// The store cannot be opened, or the listener is gone.
-    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), GatewayError> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: Shutdown,
+    ) -> Result<(), GatewayError> {
         self.edge.keep_books(service::ledger(&self.edge.hub).await?);
         listen::serve(self.edge, listener, shutdown).await
     }

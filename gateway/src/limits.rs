@@ -14,14 +14,13 @@ use std::{
 };
 
 use governor::{
-    Quota, RateLimiter,
-    clock::Clock as GovernorClock,
-    middleware::StateInformationMiddleware,
-    nanos::Nanos,
-    state::keyed::DashMapStateStore,
+    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::StateInformationMiddleware,
+    nanos::Nanos, state::keyed::DashMapStateStore,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use mesh::{Clock, Failure, Principal, Reason, config::RateLimits, policy::RateClass, principal::Role};
+use mesh::{
+    Clock, Failure, Principal, Reason, config::RateLimits, policy::RateClass, principal::Role,
+};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -44,7 +43,10 @@ impl GovernorClock for Ticker {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        self.clock.monotonic().saturating_duration_since(self.start).into()
+        self.clock
+            .monotonic()
+            .saturating_duration_since(self.start)
+            .into()
     }
 }
 
@@ -91,7 +93,8 @@ impl Limits {
             Some(Budget {
                 name,
                 quota: quota.get(),
-                limiter: RateLimiter::dashmap_with_clock(Quota::per_minute(quota), ticker.clone()).with_middleware(),
+                limiter: RateLimiter::dashmap_with_clock(Quota::per_minute(quota), ticker.clone())
+                    .with_middleware(),
             })
         };
         Self {
@@ -107,7 +110,12 @@ impl Limits {
     }
 
     /// Takes one request out of the caller's budget; `None` where there is no limit.
-    pub fn draw(&self, class: RateClass, principal: &Principal, address: IpAddr) -> Option<Standing> {
+    pub fn draw(
+        &self,
+        class: RateClass,
+        principal: &Principal,
+        address: IpAddr,
+    ) -> Option<Standing> {
         let budget = match (class, principal.role()) {
             (RateClass::Unlimited, _) => return None,
             (RateClass::Credentials, _) => &self.credentials,
@@ -176,7 +184,12 @@ impl Standing {
     pub fn decorate(&self, headers: &mut HeaderMap) {
         let seconds = WINDOW.as_secs();
         let policy = format!("\"{}\";q={};w={seconds}", self.name, self.quota);
-        let limit = format!("\"{}\";r={};t={}", self.name, self.remaining, self.seconds());
+        let limit = format!(
+            "\"{}\";r={};t={}",
+            self.name,
+            self.remaining,
+            self.seconds()
+        );
         if let Ok(policy) = HeaderValue::from_str(&policy) {
             headers.insert(POLICY, policy);
         }
@@ -184,7 +197,10 @@ impl Standing {
             headers.insert(LIMIT, limit);
         }
         if !self.admitted {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.seconds().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(self.seconds().max(1)),
+            );
         }
     }
 
@@ -276,18 +292,36 @@ mod tests {
         assert_eq!(headers["retry-after"], "12");
         // Another customer at the same address has a budget of his own.
         let other = user(Role::Customer, "u-2");
-        assert!(limits.draw(RateClass::Standard, &other, home).unwrap().admitted);
+        assert!(
+            limits
+                .draw(RateClass::Standard, &other, home)
+                .unwrap()
+                .admitted
+        );
         clock.advance(Duration::from_secs(12));
-        assert!(limits.draw(RateClass::Standard, &customer, home).unwrap().admitted);
+        assert!(
+            limits
+                .draw(RateClass::Standard, &customer, home)
+                .unwrap()
+                .admitted
+        );
     }
 
     #[test]
     fn zero_means_no_limit() {
         let limits = limits(&clock());
         let admin = user(Role::Admin, "a");
-        assert!(limits.draw(RateClass::Standard, &admin, address("::1")).is_none());
+        assert!(
+            limits
+                .draw(RateClass::Standard, &admin, address("::1"))
+                .is_none()
+        );
         let anonymous = Principal::anonymous();
-        assert!(limits.draw(RateClass::Unlimited, &anonymous, address("::1")).is_none());
+        assert!(
+            limits
+                .draw(RateClass::Unlimited, &anonymous, address("::1"))
+                .is_none()
+        );
     }
 
     #[test]
@@ -296,18 +330,39 @@ mod tests {
         let attacker = address("192.0.2.1");
         for role in ["a", "b", "c"] {
             let someone = user(Role::Customer, role);
-            assert!(limits.draw(RateClass::Credentials, &someone, attacker).unwrap().admitted);
+            assert!(
+                limits
+                    .draw(RateClass::Credentials, &someone, attacker)
+                    .unwrap()
+                    .admitted
+            );
         }
         let anonymous = Principal::anonymous();
-        assert!(!limits.draw(RateClass::Credentials, &anonymous, attacker).unwrap().admitted);
-        assert!(limits.draw(RateClass::Credentials, &anonymous, address("192.0.2.2")).unwrap().admitted);
+        assert!(
+            !limits
+                .draw(RateClass::Credentials, &anonymous, attacker)
+                .unwrap()
+                .admitted
+        );
+        assert!(
+            limits
+                .draw(RateClass::Credentials, &anonymous, address("192.0.2.2"))
+                .unwrap()
+                .admitted
+        );
     }
 
     #[test]
     fn an_ipv6_site_is_one_caller() {
         assert_eq!(site(address("2001:db8::1")), site(address("2001:db8::2")));
-        assert_ne!(site(address("2001:db8::1")), site(address("2001:db8:0:1::1")));
-        assert_eq!(site(address("::ffff:192.0.2.1")), site(address("192.0.2.1")));
+        assert_ne!(
+            site(address("2001:db8::1")),
+            site(address("2001:db8:0:1::1"))
+        );
+        assert_eq!(
+            site(address("::ffff:192.0.2.1")),
+            site(address("192.0.2.1"))
+        );
     }
 
     #[test]
@@ -316,7 +371,11 @@ mod tests {
         let limits = limits(&clock);
         let anonymous = Principal::anonymous();
         for number in 0..2_000u32 {
-            limits.draw(RateClass::Standard, &anonymous, IpAddr::from(number.to_be_bytes()));
+            limits.draw(
+                RateClass::Standard,
+                &anonymous,
+                IpAddr::from(number.to_be_bytes()),
+            );
         }
         clock.advance(Duration::from_secs(61));
         limits.sweep();

@@ -29,7 +29,11 @@ const MOST_HEADERS: usize = 128;
 ///
 /// # Errors
 /// The listener is gone.
-pub async fn serve(edge: Arc<Edge>, listener: TcpListener, shutdown: Shutdown) -> Result<(), GatewayError> {
+pub async fn serve(
+    edge: Arc<Edge>,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), GatewayError> {
     let server = server(&edge);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(edge.config.max_connections));

@@ -24,7 +24,11 @@ use crate::{
 };
 
 /// Serves one request of the client at `peer`.
-pub async fn serve<B: Inbound>(edge: &Arc<Edge>, peer: SocketAddr, request: Request<B>) -> Response<EdgeBody> {
+pub async fn serve<B: Inbound>(
+    edge: &Arc<Edge>,
+    peer: SocketAddr,
+    request: Request<B>,
+) -> Response<EdgeBody> {
     let (parts, body) = request.into_parts();
     let clock = edge.hub.clock();
     let exchange = Exchange::read(&parts, peer, &edge.proxies, clock, edge.hub.ids());
@@ -36,7 +40,11 @@ pub async fn serve<B: Inbound>(edge: &Arc<Edge>, peer: SocketAddr, request: Requ
     let mut response = if let Some(preflight) = edge.cors.preflight(&parts.method, &parts.headers) {
         preflight
     } else if head_size(&parts) > edge.config.header_limit_bytes {
-        refuse(edge, &exchange, head_too_large(edge.config.header_limit_bytes))
+        refuse(
+            edge,
+            &exchange,
+            head_too_large(edge.config.header_limit_bytes),
+        )
     } else if face == Face::Rest {
         rest(edge, &exchange, parts, body, &mut notes).await
     } else {
@@ -49,7 +57,11 @@ pub async fn serve<B: Inbound>(edge: &Arc<Edge>, peer: SocketAddr, request: Requ
     exchange.decorate(headers);
     edge.cors.decorate(exchange.origin.as_ref(), headers);
     security_headers::decorate(
-        if exchange.secure { Transport::Encrypted } else { Transport::Plain },
+        if exchange.secure {
+            Transport::Encrypted
+        } else {
+            Transport::Plain
+        },
         headers,
     );
     if method == Method::HEAD {
@@ -86,16 +98,25 @@ fn options(edge: &Edge, exchange: &Exchange, path: &str) -> Response<EdgeBody> {
     }
     let mut response = Response::new(EdgeBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(header::ALLOW, allow_header(&methods));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, allow_header(&methods));
     response
 }
 
 fn refuse(edge: &Edge, exchange: &Exchange, refusal: Refusal) -> Response<EdgeBody> {
-    refusal.into_response(exchange.errors, &exchange.request_id, edge.hub.clock().now())
+    refusal.into_response(
+        exchange.errors,
+        &exchange.request_id,
+        edge.hub.clock().now(),
+    )
 }
 
 fn head_size(parts: &http::request::Parts) -> usize {
-    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     let headers: usize = parts
         .headers
         .iter()
@@ -116,7 +137,9 @@ fn head_too_large(limit: usize) -> Refusal {
 fn without_body(response: Response<EdgeBody>) -> Response<EdgeBody> {
     let (mut parts, body) = response.into_parts();
     if let EdgeBody::Full(Some(bytes)) = &body {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
     Response::from_parts(parts, EdgeBody::empty())
 }
@@ -129,7 +152,11 @@ fn record(
     notes: &Notes,
     response: &Response<EdgeBody>,
 ) {
-    let took = edge.hub.clock().monotonic().saturating_duration_since(exchange.started);
+    let took = edge
+        .hub
+        .clock()
+        .monotonic()
+        .saturating_duration_since(exchange.started);
     let status = response.status();
     if let Some(route) = &notes.route {
         route.observe(status, took);
@@ -137,10 +164,9 @@ fn record(
     if edge.config.access_log == AccessLog::Errors && !status.is_server_error() {
         return;
     }
-    let (role, subject) = notes
-        .caller
-        .as_ref()
-        .map_or(("anonymous", ""), |caller| (caller.principal.role_name(), caller.principal.subject()));
+    let (role, subject) = notes.caller.as_ref().map_or(("anonymous", ""), |caller| {
+        (caller.principal.role_name(), caller.principal.subject())
+    });
     tracing::info!(
         target: "gateway::access",
         face = face.name(),

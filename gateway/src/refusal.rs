@@ -84,7 +84,10 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, format.content_type());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(delay) = rendered.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(delay.as_secs().max(1)),
+            );
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(rendered.reason));
@@ -164,7 +167,10 @@ pub fn render(
             problem.insert("title".into(), rendered.reason.spec().message.into());
             problem.insert("status".into(), status.as_u16().into());
             problem.insert("detail".into(), rendered.message.as_str().into());
-            problem.insert("instance".into(), format!("urn:hub:request:{request_id}").into());
+            problem.insert(
+                "instance".into(),
+                format!("urn:hub:request:{request_id}").into(),
+            );
             problem.insert("code".into(), rendered.seed_code().into());
             problem.insert("timestamp".into(), timestamp.into());
             problem.insert("request_id".into(), request_id.into());
@@ -175,7 +181,10 @@ pub fn render(
 }
 
 fn problem_type(reason: Reason) -> String {
-    format!("urn:hub:error:{}", reason.as_str().to_ascii_lowercase().replace('_', "-"))
+    format!(
+        "urn:hub:error:{}",
+        reason.as_str().to_ascii_lowercase().replace('_', "-")
+    )
 }
 
 impl From<Status> for Refusal {
@@ -204,12 +213,13 @@ impl From<RouteError> for Refusal {
     fn from(error: RouteError) -> Self {
         match error {
             RouteError::NotFound => Reason::RouteNotFound.into(),
-            RouteError::Malformed => {
-                Failure::new(Reason::InvalidArgument, "the path is not valid percent-encoded UTF-8").into()
-            }
-            RouteError::MethodNotAllowed { allow } => {
-                Self::from(Reason::MethodNotAllowed).with_header(header::ALLOW, allow_header(&allow))
-            }
+            RouteError::Malformed => Failure::new(
+                Reason::InvalidArgument,
+                "the path is not valid percent-encoded UTF-8",
+            )
+            .into(),
+            RouteError::MethodNotAllowed { allow } => Self::from(Reason::MethodNotAllowed)
+                .with_header(header::ALLOW, allow_header(&allow)),
         }
     }
 }
@@ -286,7 +296,10 @@ mod tests {
         let format = ErrorFormat::negotiate(Some(&accept));
         let failure = Failure::new(Reason::OutOfStock, "only 2 left").with_metadata("sku", "S-1");
         let response = Refusal::from(failure).into_response(format, "r-2", now());
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
         let body = body(response).await;
         assert_eq!(body["type"], "urn:hub:error:out-of-stock");
         assert_eq!(body["status"], 409);
@@ -296,7 +309,8 @@ mod tests {
 
     #[test]
     fn an_expired_token_is_challenged_as_such() {
-        let response = Refusal::from(Reason::TokenExpired).into_response(ErrorFormat::House, "", now());
+        let response =
+            Refusal::from(Reason::TokenExpired).into_response(ErrorFormat::House, "", now());
         assert_eq!(response.status(), 401);
         let challenge = response.headers()["www-authenticate"].to_str().unwrap();
         assert!(challenge.contains("invalid_token") && challenge.contains("expired"));

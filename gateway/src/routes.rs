@@ -6,11 +6,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use contracts::hub::options::v1::Policy;
-use metrics::{Counter, Histogram};
 use mesh::{
     Hub,
     policy::{MethodPolicy, Ownership, PolicyTable, Role},
 };
+use metrics::{Counter, Histogram};
 use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor, Value};
 use transcoding::Transcoder;
 
@@ -156,7 +156,8 @@ impl Route {
                 id: text_field(&output, "event_id"),
                 kind: text_field(&output, "event_type"),
             },
-            opens_guest_session: declared(&policy.descriptor).is_some_and(|p| p.opens_guest_session),
+            opens_guest_session: declared(&policy.descriptor)
+                .is_some_and(|p| p.opens_guest_session),
             shared,
             stales_shared,
             meters: Meters::of(policy),
@@ -231,9 +232,18 @@ pub(crate) mod tests {
     fn sessions_are_found_by_type() {
         let routes = routes();
         let session = |path: &str| routes.get(path).unwrap().session;
-        assert_eq!(session("/hub.identity.v1.AuthService/Login"), SessionEffect::Opens);
-        assert_eq!(session("/hub.identity.v1.AuthService/Logout"), SessionEffect::Ends);
-        assert_eq!(session("/hub.identity.v1.UserService/GetMe"), SessionEffect::None);
+        assert_eq!(
+            session("/hub.identity.v1.AuthService/Login"),
+            SessionEffect::Opens
+        );
+        assert_eq!(
+            session("/hub.identity.v1.AuthService/Logout"),
+            SessionEffect::Ends
+        );
+        assert_eq!(
+            session("/hub.identity.v1.UserService/GetMe"),
+            SessionEffect::None
+        );
         let refreshing: Vec<&str> = routes
             .by_path
             .values()
@@ -247,7 +257,11 @@ pub(crate) mod tests {
     fn only_what_does_not_depend_on_the_caller_is_shared() {
         let routes = routes();
         let get = |path: &str| routes.get(path).unwrap();
-        assert!(get("/hub.catalog.v1.CatalogService/GetProduct").shared.is_some());
+        assert!(
+            get("/hub.catalog.v1.CatalogService/GetProduct")
+                .shared
+                .is_some()
+        );
         assert!(get("/hub.orders.v1.OrderService/GetOrder").shared.is_none());
         for route in routes.by_path.values() {
             if route.shared.is_some() {
@@ -261,7 +275,9 @@ pub(crate) mod tests {
     #[test]
     fn streams_of_events_can_be_resumed() {
         let routes = routes();
-        let stream = routes.get("/hub.orders.v1.OrderService/StreamOrderEvents").unwrap();
+        let stream = routes
+            .get("/hub.orders.v1.OrderService/StreamOrderEvents")
+            .unwrap();
         assert!(stream.resumes_after.is_some());
         assert!(stream.event.id.is_some() && stream.event.kind.is_some());
     }
@@ -269,7 +285,17 @@ pub(crate) mod tests {
     #[test]
     fn a_first_visit_can_fill_a_cart() {
         let routes = routes();
-        assert!(routes.get("/hub.cart.v1.CartService/AddCartItem").unwrap().opens_guest_session);
-        assert!(!routes.get("/hub.cart.v1.CartService/GetCart").unwrap().opens_guest_session);
+        assert!(
+            routes
+                .get("/hub.cart.v1.CartService/AddCartItem")
+                .unwrap()
+                .opens_guest_session
+        );
+        assert!(
+            !routes
+                .get("/hub.cart.v1.CartService/GetCart")
+                .unwrap()
+                .opens_guest_session
+        );
     }
 }

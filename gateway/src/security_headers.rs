@@ -5,11 +5,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 const FRAME: HeaderValue = HeaderValue::from_static("DENY");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const REFERRER: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
-const API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const API_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Two years, as the preload lists ask for.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
-const NO_PERMISSIONS: HeaderValue = HeaderValue::from_static("camera=(), geolocation=(), microphone=()");
+const NO_PERMISSIONS: HeaderValue =
+    HeaderValue::from_static("camera=(), geolocation=(), microphone=()");
 
 /// Whether the client's connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,10 @@ mod tests {
     #[test]
     fn a_page_keeps_its_policy() {
         let mut headers = HeaderMap::new();
-        headers.insert("content-security-policy", HeaderValue::from_static("default-src 'self'"));
+        headers.insert(
+            "content-security-policy",
+            HeaderValue::from_static("default-src 'self'"),
+        );
         decorate(Transport::Plain, &mut headers);
         assert_eq!(headers["content-security-policy"], "default-src 'self'");
     }

@@ -40,9 +40,13 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
                 }
                 match ledger.purge().await {
                     Ok(0) => {}
-                    Ok(removed) => tracing::debug!(removed, "expired idempotent answers were purged"),
+                    Ok(removed) => {
+                        tracing::debug!(removed, "expired idempotent answers were purged")
+                    }
                     // The next round tries again; nothing else suffers.
-                    Err(error) => tracing::warn!(%error, "expired idempotent answers were not purged"),
+                    Err(error) => {
+                        tracing::warn!(%error, "expired idempotent answers were not purged")
+                    }
                 }
             }
         })

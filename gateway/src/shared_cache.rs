@@ -70,7 +70,9 @@ impl GenerationMark {
 
     /// Makes every entry of every gateway useless.
     pub async fn advance(&self) {
-        self.cache.put(SETTLING, Bytes::from_static(b"1"), SETTLE).await;
+        self.cache
+            .put(SETTLING, Bytes::from_static(b"1"), SETTLE)
+            .await;
         let next = Bytes::copy_from_slice(self.ids.uuid().as_bytes());
         self.cache.put(GENERATION, next, GENERATION_LIFE).await;
     }
@@ -104,15 +106,20 @@ impl SharedCache {
     /// The answer kept for `target`, and the generation for one that must be asked for.
     pub async fn get(&self, target: &str) -> (Option<Arc<Entry>>, Generation) {
         let generation = self.generation.current().await;
-        let entry = self
-            .entries
-            .get(target)
-            .filter(|entry| entry.generation == generation.0 && self.clock.monotonic() < entry.expires);
+        let entry = self.entries.get(target).filter(|entry| {
+            entry.generation == generation.0 && self.clock.monotonic() < entry.expires
+        });
         (entry, generation)
     }
 
     /// Keeps an answer for others, if that is still right.
-    pub async fn put(&self, target: &str, generation: Generation, life: Duration, mut entry: Entry) -> Arc<Entry> {
+    pub async fn put(
+        &self,
+        target: &str,
+        generation: Generation,
+        life: Duration,
+        mut entry: Entry,
+    ) -> Arc<Entry> {
         let life = life.min(self.life);
         entry.expires = self.clock.monotonic() + life;
         entry.generation = generation.0;
@@ -129,7 +136,13 @@ impl SharedCache {
     }
 
     /// An entry that is not kept yet.
-    pub fn entry(&self, body: Bytes, content_type: HeaderValue, etag: HeaderValue, max_age: Duration) -> Entry {
+    pub fn entry(
+        &self,
+        body: Bytes,
+        content_type: HeaderValue,
+        etag: HeaderValue,
+        max_age: Duration,
+    ) -> Entry {
         Entry {
             body,
             content_type,
@@ -151,14 +164,19 @@ mod tests {
 
     fn cache() -> (Clock, SharedCache) {
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let mark = GenerationMark::new(Cache::in_process(clock.clone()), Ids::seeded(clock.clone(), 7));
+        let mark = GenerationMark::new(
+            Cache::in_process(clock.clone()),
+            Ids::seeded(clock.clone(), 7),
+        );
         (clock.clone(), SharedCache::new(mark, 1 << 20, LIFE, clock))
     }
 
     async fn put(cache: &SharedCache, target: &str, generation: Generation) {
         let text = HeaderValue::from_static("application/json");
         let entry = cache.entry(Bytes::from_static(b"{}"), text.clone(), text, LIFE);
-        cache.put(target, generation, Duration::from_secs(300), entry).await;
+        cache
+            .put(target, generation, Duration::from_secs(300), entry)
+            .await;
     }
 
     #[tokio::test]

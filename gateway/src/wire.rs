@@ -74,7 +74,9 @@ pub fn text_field(message: &[u8], number: u32) -> Option<&str> {
             _ => return None,
         }
     }
-    std::str::from_utf8(found?).ok().filter(|text| !text.is_empty())
+    std::str::from_utf8(found?)
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 /// `message` with the text field `number` set to `text`: the last value of a field counts.
@@ -138,7 +140,10 @@ mod tests {
         let mut compressed = BytesMut::from(&[1, 0, 0, 0, 0][..]);
         assert_eq!(take_message(&mut compressed), Err(FrameError::Compressed));
         let mut long = BytesMut::from(&[0, 0xff, 0, 0, 0][..]);
-        assert!(matches!(take_message(&mut long), Err(FrameError::TooLong(_))));
+        assert!(matches!(
+            take_message(&mut long),
+            Err(FrameError::TooLong(_))
+        ));
     }
 
     #[test]

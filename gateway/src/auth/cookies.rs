@@ -33,16 +33,34 @@ impl CookieJar {
     /// Cookies as `config` wants them; the refresh token goes to `refresh_paths` only.
     pub fn new(config: &AuthConfig, refresh_paths: Vec<String>) -> Self {
         Self {
-            secure: if config.insecure_cookies { "" } else { "; Secure" },
+            secure: if config.insecure_cookies {
+                ""
+            } else {
+                "; Secure"
+            },
             refresh_paths,
         }
     }
 
     /// Adds the cookies of a new session.
     pub fn open(&self, session: &Session, headers: &mut HeaderMap) {
-        self.put(headers, ACCESS, &session.access_token, session.expires_in, "/", "; HttpOnly");
+        self.put(
+            headers,
+            ACCESS,
+            &session.access_token,
+            session.expires_in,
+            "/",
+            "; HttpOnly",
+        );
         for path in &self.refresh_paths {
-            self.put(headers, REFRESH, &session.refresh_token, REFRESH_LIFE, path, "; HttpOnly");
+            self.put(
+                headers,
+                REFRESH,
+                &session.refresh_token,
+                REFRESH_LIFE,
+                path,
+                "; HttpOnly",
+            );
         }
         self.put(headers, CSRF, &csrf::token(), REFRESH_LIFE, "/", "");
     }
@@ -61,9 +79,20 @@ impl CookieJar {
         self.put(headers, ACCESS, "", 0, "/", "; HttpOnly");
     }
 
-    fn put(&self, headers: &mut HeaderMap, name: &str, value: &str, life: i64, path: &str, reach: &str) {
+    fn put(
+        &self,
+        headers: &mut HeaderMap,
+        name: &str,
+        value: &str,
+        life: i64,
+        path: &str,
+        reach: &str,
+    ) {
         let life = life.max(0);
-        let cookie = format!("{name}={value}; Path={path}; Max-Age={life}; SameSite=Strict{reach}{}", self.secure);
+        let cookie = format!(
+            "{name}={value}; Path={path}; Max-Age={life}; SameSite=Strict{reach}{}",
+            self.secure
+        );
         if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
             cookie.set_sensitive(true);
             headers.append(header::SET_COOKIE, cookie);
@@ -126,8 +155,17 @@ mod tests {
         assert!(cookies[1].starts_with("hub_refresh=rrr; Path=/api/auth/refresh;"));
         assert!(cookies[1].contains("HttpOnly"));
         assert!(cookies[2].starts_with("hub_csrf=") && !cookies[2].contains("HttpOnly"));
-        assert!(cookies.iter().all(|cookie| cookie.contains("SameSite=Strict")));
-        assert!(headers.get_all("set-cookie").iter().all(HeaderValue::is_sensitive));
+        assert!(
+            cookies
+                .iter()
+                .all(|cookie| cookie.contains("SameSite=Strict"))
+        );
+        assert!(
+            headers
+                .get_all("set-cookie")
+                .iter()
+                .all(HeaderValue::is_sensitive)
+        );
     }
 
     #[test]
@@ -138,7 +176,11 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         CookieJar::new(&config, vec![]).open(&session(), &mut headers);
-        assert!(cookies(&headers).iter().all(|cookie| !cookie.contains("Secure")));
+        assert!(
+            cookies(&headers)
+                .iter()
+                .all(|cookie| !cookie.contains("Secure"))
+        );
     }
 
     #[test]
@@ -154,7 +196,10 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.append("cookie", HeaderValue::from_static("a=1; hub_access=\"tok\"; hub_accessx=no"));
+        headers.append(
+            "cookie",
+            HeaderValue::from_static("a=1; hub_access=\"tok\"; hub_accessx=no"),
+        );
         headers.append("cookie", HeaderValue::from_static("hub_csrf=c"));
         assert_eq!(find(&headers, ACCESS), Some("tok"));
         assert_eq!(find(&headers, CSRF), Some("c"));

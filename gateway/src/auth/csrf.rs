@@ -28,7 +28,10 @@ pub fn token() -> String {
 
 /// Whether requests with `method` change nothing.
 pub fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// Checks a request that relies on cookies.
@@ -39,7 +42,10 @@ pub fn check(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     if is_safe(method) {
         return Ok(());
     }
-    let proven = match (cookies::find(headers, cookies::CSRF), text(headers, &HEADER)) {
+    let proven = match (
+        cookies::find(headers, cookies::CSRF),
+        text(headers, &HEADER),
+    ) {
         (Some(cookie), Some(header)) => bool::from(cookie.as_bytes().ct_eq(header.as_bytes())),
         _ => false,
     };

@@ -52,7 +52,11 @@ impl KeyRing {
     ///
     /// # Errors
     /// No keys are known and the issuer cannot be asked.
-    pub async fn get(&self, id: &str, context: &CallContext) -> Result<Option<Arc<DecodingKey>>, Failure> {
+    pub async fn get(
+        &self,
+        id: &str,
+        context: &CallContext,
+    ) -> Result<Option<Arc<DecodingKey>>, Failure> {
         if let Some(key) = self.known(id) {
             return Ok(Some(key));
         }
@@ -88,7 +92,9 @@ impl KeyRing {
     fn known(&self, id: &str) -> Option<Arc<DecodingKey>> {
         let keys = self.keys.read();
         let now = self.clock.monotonic();
-        let fresh = |at: Option<Instant>, life| at.is_some_and(|at| now.saturating_duration_since(at) < life);
+        let fresh = |at: Option<Instant>, life| {
+            at.is_some_and(|at| now.saturating_duration_since(at) < life)
+        };
         // Between two questions a stale key is as good as we can have it.
         if fresh(keys.answered, FRESH) || fresh(keys.asked, PAUSE) {
             return keys.by_id.get(id).cloned();
@@ -96,13 +102,19 @@ impl KeyRing {
         None
     }
 
-    async fn ask(&self, context: &CallContext) -> Result<HashMap<String, Arc<DecodingKey>>, Failure> {
-        let call = context.within(Duration::from_secs(3)).call(GetJwksRequest {});
+    async fn ask(
+        &self,
+        context: &CallContext,
+    ) -> Result<HashMap<String, Arc<DecodingKey>>, Failure> {
+        let call = context
+            .within(Duration::from_secs(3))
+            .call(GetJwksRequest {});
         let set = AuthServiceClient::new(self.channel.clone())
             .get_jwks(call)
             .await
             .map_err(|status| {
-                Failure::unavailable("the authentication service is not available").caused_by(status)
+                Failure::unavailable("the authentication service is not available")
+                    .caused_by(status)
             })?
             .into_inner();
         let mut by_id = HashMap::new();
@@ -114,7 +126,9 @@ impl KeyRing {
                 Ok(decoding) => {
                     by_id.insert(key.kid, Arc::new(decoding));
                 }
-                Err(error) => tracing::warn!(%error, kid = key.kid, "a key of the issuer is not usable"),
+                Err(error) => {
+                    tracing::warn!(%error, kid = key.kid, "a key of the issuer is not usable")
+                }
             }
         }
         Ok(by_id)

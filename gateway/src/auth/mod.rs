@@ -9,7 +9,9 @@ pub mod token;
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
-use mesh::{CallContext, Clock, Failure, Hub, Principal, Reason, policy::MethodPolicy, principal::Role};
+use mesh::{
+    CallContext, Clock, Failure, Hub, Principal, Reason, policy::MethodPolicy, principal::Role,
+};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -81,7 +83,12 @@ impl Authenticator {
                 .to_str()
                 .ok()
                 .and_then(bearer)
-                .ok_or_else(|| Failure::new(Reason::InvalidCredentials, "send Authorization: Bearer <token>"))?;
+                .ok_or_else(|| {
+                    Failure::new(
+                        Reason::InvalidCredentials,
+                        "send Authorization: Bearer <token>",
+                    )
+                })?;
             return Ok(Caller {
                 principal: self.verify(token, context).await?,
                 via: Via::Bearer,
@@ -98,7 +105,10 @@ impl Authenticator {
                 principal,
                 via: Via::Cookie,
             }),
-            Err(failure) if route.policy.role == Role::Anonymous && failure.reason() != Reason::Unavailable => {
+            Err(failure)
+                if route.policy.role == Role::Anonymous
+                    && failure.reason() != Reason::Unavailable =>
+            {
                 Ok(Caller {
                     principal: Principal::anonymous(),
                     via: Via::StaleCookie,
@@ -122,13 +132,19 @@ impl Authenticator {
                     return operator;
                 }
                 let key_id = TokenRules::key_id(token)?;
-                let key = self.keys.get(&key_id, context).await?.ok_or_else(token::invalid)?;
+                let key = self
+                    .keys
+                    .get(&key_id, context)
+                    .await?
+                    .ok_or_else(token::invalid)?;
                 let verified = Arc::new(self.rules.verify(token, &key, now)?);
                 self.verified.insert(digest, Arc::clone(&verified));
                 verified
             }
         };
-        if !verified.revocation.is_empty() && self.hub.cache().get(&verified.revocation).await.is_some() {
+        if !verified.revocation.is_empty()
+            && self.hub.cache().get(&verified.revocation).await.is_some()
+        {
             return Err(Failure::new(
                 Reason::TokenRevoked,
                 Reason::TokenRevoked.spec().message,
@@ -174,9 +190,13 @@ pub fn admit(policy: &MethodPolicy, principal: &Principal) -> Result<(), Failure
     if principal.at_least(policy.role) {
         Ok(())
     } else if principal.is_anonymous() {
-        Err(Failure::unauthenticated(Reason::Unauthenticated.spec().message))
+        Err(Failure::unauthenticated(
+            Reason::Unauthenticated.spec().message,
+        ))
     } else {
-        Err(Failure::permission_denied(Reason::PermissionDenied.spec().message))
+        Err(Failure::permission_denied(
+            Reason::PermissionDenied.spec().message,
+        ))
     }
 }
 
@@ -190,9 +210,16 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         return Ok(None);
     }
     text(headers, &NAME)
-        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|key| {
+            (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+        })
         .map(Some)
-        .ok_or_else(|| Failure::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        .ok_or_else(|| {
+            Failure::invalid(
+                "Idempotency-Key",
+                "must be 1 to 255 visible ASCII characters",
+            )
+        })
 }
 
 #[cfg(test)]

@@ -86,7 +86,12 @@ impl TokenRules {
     /// # Errors
     /// [`Reason::TokenExpired`] for a good token that is too old, [`Reason::InvalidCredentials`] for
     /// any other flaw.
-    pub fn verify(&self, token: &str, key: &DecodingKey, now: DateTime<Utc>) -> Result<Verified, Failure> {
+    pub fn verify(
+        &self,
+        token: &str,
+        key: &DecodingKey,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, Failure> {
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
             .map_err(|_| invalid())?
             .claims;
@@ -155,8 +160,10 @@ pub(crate) mod tests {
 
     pub(crate) fn issuer() -> Issuer {
         let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
         let point = pair.public_key().as_ref();
         let (x, y) = point[1..].split_at(32);
         Issuer {
@@ -225,16 +232,38 @@ pub(crate) mod tests {
     fn flaws_are_refused() {
         let issuer = issuer();
         let at = now().timestamp();
-        assert_eq!(reason(&issuer, |c| c["exp"] = (at - 60).into()), Reason::TokenExpired);
-        assert_eq!(reason(&issuer, |c| c["iss"] = "evil".into()), Reason::InvalidCredentials);
-        assert_eq!(reason(&issuer, |c| c["aud"] = "other".into()), Reason::InvalidCredentials);
-        assert_eq!(reason(&issuer, |c| c["role"] = "service".into()), Reason::InvalidCredentials);
-        assert_eq!(reason(&issuer, |c| c["role"] = "root".into()), Reason::InvalidCredentials);
-        assert_eq!(reason(&issuer, |c| c["nbf"] = (at + 60).into()), Reason::InvalidCredentials);
-        assert_eq!(reason(&issuer, |c| c["iat"] = (at + 60).into()), Reason::InvalidCredentials);
+        assert_eq!(
+            reason(&issuer, |c| c["exp"] = (at - 60).into()),
+            Reason::TokenExpired
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["iss"] = "evil".into()),
+            Reason::InvalidCredentials
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["aud"] = "other".into()),
+            Reason::InvalidCredentials
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["role"] = "service".into()),
+            Reason::InvalidCredentials
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["role"] = "root".into()),
+            Reason::InvalidCredentials
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["nbf"] = (at + 60).into()),
+            Reason::InvalidCredentials
+        );
+        assert_eq!(
+            reason(&issuer, |c| c["iat"] = (at + 60).into()),
+            Reason::InvalidCredentials
+        );
         let other = self::issuer();
         let forged = sign(&other, &claims());
-        let outcome = TokenRules::new(&AuthConfig::default()).verify(&forged, &issuer.decoding, now());
+        let outcome =
+            TokenRules::new(&AuthConfig::default()).verify(&forged, &issuer.decoding, now());
         assert_eq!(outcome.unwrap_err().reason(), Reason::InvalidCredentials);
     }
 

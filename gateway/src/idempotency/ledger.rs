@@ -61,7 +61,11 @@ impl Ledger {
         }
     }
 
-    pub(super) async fn claim(&self, request: &Keyed, deadline: Duration) -> Result<Found, Failure> {
+    pub(super) async fn claim(
+        &self,
+        request: &Keyed,
+        deadline: Duration,
+    ) -> Result<Found, Failure> {
         let now = self.clock.now();
         let claim = Claim(self.ids.uuid());
         let until = now + TimeDelta::from_std(deadline + GRACE).unwrap_or(TimeDelta::minutes(1));
@@ -199,7 +203,15 @@ fn decode(code: i64, plain: Vec<u8>) -> Result<Bytes, Status> {
         return Ok(plain.into());
     }
     let mut plain = Bytes::from(plain);
-    let length = if plain.len() >= 4 { plain.get_u32() as usize } else { 0 };
+    let length = if plain.len() >= 4 {
+        plain.get_u32() as usize
+    } else {
+        0
+    };
     let text = plain.split_to(length.min(plain.len()));
-    Err(Status::with_details(code, String::from_utf8_lossy(&text), plain))
+    Err(Status::with_details(
+        code,
+        String::from_utf8_lossy(&text),
+        plain,
+    ))
 }

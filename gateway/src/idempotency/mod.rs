@@ -16,8 +16,8 @@ use mesh::{Failure, Reason, Rendered, policy::Idempotency};
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
-pub use ledger::{Ledger, MIGRATIONS};
 use ledger::{Claim, Found};
+pub use ledger::{Ledger, MIGRATIONS};
 use seal::Seal;
 
 /// What identifies a request with a key.
@@ -80,7 +80,12 @@ pub fn require(policy: Idempotency, key: Option<&str>) -> Result<Option<&str>, F
 /// # Errors
 /// The key was used for another request, or that request is still running, or the ledger cannot be
 /// written.
-pub async fn once<F>(ledger: &Arc<Ledger>, request: Keyed, deadline: Duration, call: F) -> Result<Outcome, Failure>
+pub async fn once<F>(
+    ledger: &Arc<Ledger>,
+    request: Keyed,
+    deadline: Duration,
+    call: F,
+) -> Result<Outcome, Failure>
 where
     F: Future<Output = Result<Bytes, Status>> + Send + 'static,
 {
@@ -138,10 +143,12 @@ async fn settle(ledger: &Ledger, request: &Keyed, claim: Claim, answer: &Result<
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]

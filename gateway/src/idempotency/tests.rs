@@ -60,9 +60,15 @@ impl Fixture {
 #[tokio::test]
 async fn the_second_request_gets_the_first_answer() {
     let fixture = Fixture::new().await;
-    let first = fixture.send("{}", Ok(Bytes::from_static(b"order 1"))).await.unwrap();
+    let first = fixture
+        .send("{}", Ok(Bytes::from_static(b"order 1")))
+        .await
+        .unwrap();
     assert!(!first.replayed);
-    let second = fixture.send("{}", Ok(Bytes::from_static(b"order 2"))).await.unwrap();
+    let second = fixture
+        .send("{}", Ok(Bytes::from_static(b"order 2")))
+        .await
+        .unwrap();
     assert!(second.replayed);
     assert_eq!(second.answer.unwrap(), "order 1");
     assert_eq!(fixture.runs(), 1);
@@ -71,7 +77,8 @@ async fn the_second_request_gets_the_first_answer() {
 #[tokio::test]
 async fn a_refusal_is_replayed_with_its_details() {
     let fixture = Fixture::new().await;
-    let refusal = Failure::conflict(Reason::OutOfStock, "only 2 left").with_field("quantity", "too many");
+    let refusal =
+        Failure::conflict(Reason::OutOfStock, "only 2 left").with_field("quantity", "too many");
     fixture.send("{}", Err(refusal.into())).await.unwrap();
     let second = fixture.send("{}", Ok(Bytes::new())).await.unwrap();
     let rendered = Rendered::of(&second.answer.unwrap_err());
@@ -84,7 +91,10 @@ async fn a_refusal_is_replayed_with_its_details() {
 async fn a_key_belongs_to_one_request() {
     let fixture = Fixture::new().await;
     fixture.send("{}", Ok(Bytes::new())).await.unwrap();
-    let other = fixture.send("{\"a\":1}", Ok(Bytes::new())).await.unwrap_err();
+    let other = fixture
+        .send("{\"a\":1}", Ok(Bytes::new()))
+        .await
+        .unwrap_err();
     assert_eq!(other.reason(), Reason::IdempotencyKeyReused);
     assert_eq!(fixture.runs(), 1);
 }
@@ -94,7 +104,10 @@ async fn what_is_worth_trying_again_is_not_kept() {
     let fixture = Fixture::new().await;
     let down = Status::from(Failure::unavailable("payments cannot be reached"));
     assert!(fixture.send("{}", Err(down)).await.unwrap().answer.is_err());
-    let again = fixture.send("{}", Ok(Bytes::from_static(b"done"))).await.unwrap();
+    let again = fixture
+        .send("{}", Ok(Bytes::from_static(b"done")))
+        .await
+        .unwrap();
     assert!(!again.replayed);
     assert_eq!(again.answer.unwrap(), "done");
 }
@@ -103,18 +116,31 @@ async fn what_is_worth_trying_again_is_not_kept() {
 async fn a_running_request_is_not_run_twice_and_a_dead_one_is_taken_over() {
     let fixture = Fixture::new().await;
     // A claim whose process died: nobody will ever answer it.
-    let claimed = fixture.ledger.claim(&Fixture::request("{}"), DEADLINE).await.unwrap();
-    let Found::Claimed(dead) = claimed else { panic!("{claimed:?}") };
+    let claimed = fixture
+        .ledger
+        .claim(&Fixture::request("{}"), DEADLINE)
+        .await
+        .unwrap();
+    let Found::Claimed(dead) = claimed else {
+        panic!("{claimed:?}")
+    };
     let busy = fixture.send("{}", Ok(Bytes::new())).await.unwrap_err();
     assert_eq!(busy.reason(), Reason::IdempotencyInProgress);
     assert_eq!(fixture.runs(), 0);
 
     fixture.advance(Duration::from_secs(16));
-    let taken = fixture.send("{}", Ok(Bytes::from_static(b"second life"))).await.unwrap();
+    let taken = fixture
+        .send("{}", Ok(Bytes::from_static(b"second life")))
+        .await
+        .unwrap();
     assert!(!taken.replayed);
     // The dead one comes back and finds that it has lost its claim.
     let late = Ok(Bytes::from_static(b"late"));
-    fixture.ledger.answer(&Fixture::request("{}"), dead, &late).await.unwrap();
+    fixture
+        .ledger
+        .answer(&Fixture::request("{}"), dead, &late)
+        .await
+        .unwrap();
     let replay = fixture.send("{}", Ok(Bytes::new())).await.unwrap();
     assert_eq!(replay.answer.unwrap(), "second life");
 }
@@ -150,11 +176,17 @@ async fn the_call_goes_on_when_the_client_hangs_up() {
 #[tokio::test]
 async fn answers_are_forgotten_after_a_day() {
     let fixture = Fixture::new().await;
-    fixture.send("{}", Ok(Bytes::from_static(b"1"))).await.unwrap();
+    fixture
+        .send("{}", Ok(Bytes::from_static(b"1")))
+        .await
+        .unwrap();
     assert_eq!(fixture.ledger.purge().await.unwrap(), 0);
     fixture.advance(Duration::from_secs(24 * 3600 + 1));
     assert_eq!(fixture.ledger.purge().await.unwrap(), 1);
-    let again = fixture.send("{}", Ok(Bytes::from_static(b"2"))).await.unwrap();
+    let again = fixture
+        .send("{}", Ok(Bytes::from_static(b"2")))
+        .await
+        .unwrap();
     assert!(!again.replayed);
 }
 
@@ -164,13 +196,19 @@ fn parts_of_a_request_do_not_run_together() {
     let two = Keyed::new("u", "/m", "k", &[b"a", b"bc"]);
     assert_eq!(one.id, two.id);
     assert_ne!(one.fingerprint, two.fingerprint);
-    assert_ne!(Keyed::new("um", "/", "k", &[]).id, Keyed::new("u", "m/", "k", &[]).id);
+    assert_ne!(
+        Keyed::new("um", "/", "k", &[]).id,
+        Keyed::new("u", "m/", "k", &[]).id
+    );
 }
 
 #[test]
 fn the_contract_says_who_needs_a_key() {
     assert!(require(Idempotency::Required, None).is_err());
-    assert_eq!(require(Idempotency::Required, Some("k")).unwrap(), Some("k"));
+    assert_eq!(
+        require(Idempotency::Required, Some("k")).unwrap(),
+        Some("k")
+    );
     assert_eq!(require(Idempotency::Optional, None).unwrap(), None);
     assert_eq!(require(Idempotency::Unspecified, Some("k")).unwrap(), None);
 }

@@ -12,7 +12,11 @@ const JSON: &str = "application/json";
 
 /// The process runs; it may still not be able to serve.
 pub(super) fn live() -> Response<EdgeBody> {
-    plain(StatusCode::OK, JSON, json!({"status": "ok"}).to_string().into())
+    plain(
+        StatusCode::OK,
+        JSON,
+        json!({"status": "ok"}).to_string().into(),
+    )
 }
 
 /// Whether requests should be sent here.
@@ -43,7 +47,11 @@ pub(super) async fn overview(hub: &Hub) -> Response<EdgeBody> {
 }
 
 fn status(ready: bool) -> StatusCode {
-    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 fn word(healthy: bool) -> &'static str {

@@ -19,7 +19,9 @@ pub(super) fn page(hub: &Hub) -> String {
         Profile::Production => "",
     };
     let base = format!("http://{}", hub.settings().listen);
-    TEMPLATE.replace("{{demo}}", demo).replace("{{base}}", &base)
+    TEMPLATE
+        .replace("{{demo}}", demo)
+        .replace("{{base}}", &base)
 }
 
 /// The response with `page`.

@@ -11,11 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, reques
 use mesh::{Hub, PolicyTable};
 use transcoding::Transcoder;
 
-use crate::{
-    body::EdgeBody,
-    etag, openapi,
-    refusal::Refusal,
-};
+use crate::{body::EdgeBody, etag, openapi, refusal::Refusal};
 
 /// The pages; what is costly to make is made when it is first asked for.
 pub struct Pages {
@@ -77,30 +73,39 @@ impl Pages {
     }
 
     fn openapi(&self, transcoder: &Transcoder, parts: &Parts) -> Response<EdgeBody> {
-        let document = self
-            .openapi
-            .get_or_init(|| openapi::document(transcoder, &self.policies).to_string().into());
+        let document = self.openapi.get_or_init(|| {
+            openapi::document(transcoder, &self.policies)
+                .to_string()
+                .into()
+        });
         page(parts, "application/json", document.clone(), Life::Check)
     }
 }
 
 fn is_page(path: &str) -> bool {
-    matches!(path, "/" | "/openapi.json" | "/health" | "/health/live" | "/health/ready" | "/metrics")
-        || reference::has(path)
+    matches!(
+        path,
+        "/" | "/openapi.json" | "/health" | "/health/live" | "/health/ready" | "/metrics"
+    ) || reference::has(path)
 }
 
 fn options() -> Response<EdgeBody> {
     let mut response = Response::new(EdgeBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response.headers_mut().insert(
+        header::ALLOW,
+        HeaderValue::from_static("GET, HEAD, OPTIONS"),
+    );
     response
 }
 
 fn metrics() -> Response<EdgeBody> {
     let text = mesh::telemetry::render_metrics();
-    plain(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
+    plain(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        text.into(),
+    )
 }
 
 /// A response that is made anew each time.
@@ -134,6 +139,8 @@ fn page(parts: &Parts, content_type: &'static str, body: Bytes, life: Life) -> R
 /// Lets a page do what it says and nothing else.
 fn with_policy(mut response: Response<EdgeBody>, policy: &'static str) -> Response<EdgeBody> {
     const NAME: HeaderName = header::CONTENT_SECURITY_POLICY;
-    response.headers_mut().insert(NAME, HeaderValue::from_static(policy));
+    response
+        .headers_mut()
+        .insert(NAME, HeaderValue::from_static(policy));
     response
 }

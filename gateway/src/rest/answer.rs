@@ -9,12 +9,7 @@ use prost::Message;
 
 use super::Request;
 use crate::{
-    body::EdgeBody,
-    edge::Notes,
-    etag,
-    refusal::Refusal,
-    routes::SessionEffect,
-    shared_cache::Entry,
+    body::EdgeBody, edge::Notes, etag, refusal::Refusal, routes::SessionEffect, shared_cache::Entry,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -25,7 +20,11 @@ const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
 
 impl Request<'_> {
     /// The response to a caller on its own account.
-    pub(super) async fn answer(&self, reply: &[u8], notes: &mut Notes) -> Result<Response<EdgeBody>, Refusal> {
+    pub(super) async fn answer(
+        &self,
+        reply: &[u8],
+        notes: &mut Notes,
+    ) -> Result<Response<EdgeBody>, Refusal> {
         match self.route.session {
             SessionEffect::None => {}
             SessionEffect::Opens => {
@@ -48,9 +47,13 @@ impl Request<'_> {
         }
         let json = self.edge.transcoder.write_response(self.binding, reply)?;
         let content_type = content_type(&json.content_type);
-        if self.parts.method != Method::GET && self.parts.method != Method::HEAD || policy.cache.is_none() {
+        if self.parts.method != Method::GET && self.parts.method != Method::HEAD
+            || policy.cache.is_none()
+        {
             let mut response = response(status, json.body.into(), NO_STORE);
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
             return Ok(response);
         }
         let etag = etag::of(&json.body);
@@ -90,7 +93,9 @@ impl Request<'_> {
             response(StatusCode::NOT_MODIFIED, EdgeBody::empty(), cache_control)
         } else {
             let mut response = response(StatusCode::OK, body, cache_control);
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
             response
         };
         response.headers_mut().insert(header::ETAG, etag);
@@ -102,7 +107,9 @@ impl Request<'_> {
 fn response(status: StatusCode, body: EdgeBody, cache_control: HeaderValue) -> Response<EdgeBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, cache_control);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, cache_control);
     response
 }
 

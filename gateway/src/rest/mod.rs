@@ -86,11 +86,22 @@ impl Request<'_> {
             .draw(self.route, &anonymous, self.exchange.address(), notes)?;
         // A body is refused by the transcoder, so it must not hide behind a hit.
         let target = match body.size_hint().exact() {
-            Some(0) => self.parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str),
+            Some(0) => self
+                .parts
+                .uri
+                .path_and_query()
+                .map(http::uri::PathAndQuery::as_str),
             _ => None,
         };
         let Some(target) = target else {
-            return self.call(matched, body, self.exchange.context(self.edge.hub.clock()), notes).await;
+            return self
+                .call(
+                    matched,
+                    body,
+                    self.exchange.context(self.edge.hub.clock()),
+                    notes,
+                )
+                .await;
         };
         let (hit, generation) = self.edge.shared.get(target).await;
         if let Some(entry) = hit {
@@ -123,8 +134,12 @@ impl Request<'_> {
         let context = self.exchange.context(self.edge.hub.clock());
         let policy = &self.route.policy;
         let caller = self.edge.auth.caller(headers, self.route, &context).await?;
-        self.edge
-            .draw(self.route, &caller.principal, self.exchange.address(), notes)?;
+        self.edge.draw(
+            self.route,
+            &caller.principal,
+            self.exchange.address(),
+            notes,
+        )?;
         notes.caller = Some(caller.clone());
         if caller.via == Via::Cookie {
             csrf::check(&self.parts.method, headers)?;
@@ -177,14 +192,24 @@ impl Request<'_> {
                 "" => self.exchange.address().to_string(),
                 subject => subject.to_owned(),
             };
-            let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+            let target = self
+                .parts
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str());
             let keyed = Keyed::new(&owner, &policy.path, key, &[target.as_bytes(), &body]);
-            let (backend, path, metadata) = (self.edge.backend.clone(), policy.path.clone(), self.metadata());
+            let (backend, path, metadata) = (
+                self.edge.backend.clone(),
+                policy.path.clone(),
+                self.metadata(),
+            );
             let call = async move { backend.unary(&path, &message, metadata, context).await };
             idempotency::once(self.edge.ledger()?, keyed, policy.deadline, call).await?
         };
         if outcome.replayed {
-            notes.headers.insert(REPLAYED, HeaderValue::from_static("true"));
+            notes
+                .headers
+                .insert(REPLAYED, HeaderValue::from_static("true"));
         }
         self.answer(&outcome.answer?, notes).await
     }
@@ -216,17 +241,22 @@ impl Request<'_> {
 
     fn transcode(&self, matched: &Match<'_>, body: &[u8]) -> Result<Bytes, Refusal> {
         let content_type = text(&self.parts.headers, &header::CONTENT_TYPE);
-        Ok(self
-            .edge
-            .transcoder
-            .read_request(matched, self.parts.uri.query(), content_type, body)?)
+        Ok(self.edge.transcoder.read_request(
+            matched,
+            self.parts.uri.query(),
+            content_type,
+            body,
+        )?)
     }
 
     /// On the web the refresh token is in its cookie, where no script can read it to put it into the
     /// body. Relying on a cookie needs the CSRF proof.
     fn with_refresh_cookie(&self, message: Bytes) -> Result<Bytes, Refusal> {
         let headers = &self.parts.headers;
-        let (Some(field), Some(token)) = (self.route.refresh_token, cookies::find(headers, cookies::REFRESH)) else {
+        let (Some(field), Some(token)) = (
+            self.route.refresh_token,
+            cookies::find(headers, cookies::REFRESH),
+        ) else {
             return Ok(message);
         };
         if wire::text_field(&message, field).is_some() {
@@ -236,7 +266,11 @@ impl Request<'_> {
         Ok(wire::with_text_field(&message, field, token))
     }
 
-    async fn as_guest(&self, context: &CallContext, notes: &mut Notes) -> Result<CallContext, Refusal> {
+    async fn as_guest(
+        &self,
+        context: &CallContext,
+        notes: &mut Notes,
+    ) -> Result<CallContext, Refusal> {
         let (session, guest) = self.edge.guests.open(context).await?;
         notes.headers.remove(header::SET_COOKIE);
         self.edge.cookies.open(&session, &mut notes.headers);
@@ -248,7 +282,11 @@ impl Request<'_> {
         Ok(context.with_principal(guest))
     }
 
-    async fn stream(&self, message: Bytes, context: CallContext) -> Result<Response<EdgeBody>, Refusal> {
+    async fn stream(
+        &self,
+        message: Bytes,
+        context: CallContext,
+    ) -> Result<Response<EdgeBody>, Refusal> {
         let headers = &self.parts.headers;
         let format = StreamFormat::negotiate(text(headers, &header::ACCEPT));
         let message = match (self.route.resumes_after, text(headers, &LAST_EVENT_ID)) {
@@ -263,7 +301,14 @@ impl Request<'_> {
             .backend
             .open(path, &message, self.metadata(), context)
             .await?;
-        Ok(stream::respond(self.edge, self.exchange, self.route, self.binding, format, response.into_body()))
+        Ok(stream::respond(
+            self.edge,
+            self.exchange,
+            self.route,
+            self.binding,
+            format,
+            response.into_body(),
+        ))
     }
 
     fn metadata(&self) -> HeaderMap {

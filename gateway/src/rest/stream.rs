@@ -66,9 +66,14 @@ pub(super) fn respond(
         let piece = relay.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(piece)), relay))
     });
-    let mut response = Response::new(EdgeBody::Stream(UnsyncBoxBody::new(StreamBody::new(frames))));
+    let mut response = Response::new(EdgeBody::Stream(UnsyncBoxBody::new(StreamBody::new(
+        frames,
+    ))));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(format.content_type()),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(UNBUFFERED.0, UNBUFFERED.1);
     response
@@ -118,7 +123,13 @@ impl Relay {
                 self.over = true;
                 let rendered = Rendered::of(&status);
                 let now = self.edge.hub.clock().now();
-                let json = render(&rendered, http_status(&rendered), ErrorFormat::House, &self.request_id, now);
+                let json = render(
+                    &rendered,
+                    http_status(&rendered),
+                    ErrorFormat::House,
+                    &self.request_id,
+                    now,
+                );
                 self.encoder.failure(&json, &mut out);
             }
         }
@@ -171,7 +182,8 @@ impl Relay {
                 .transcoder
                 .write_response_into(binding, &message, &mut json)
                 .map_err(Failure::internal)?;
-            let field = |number: Option<u32>| number.and_then(|number| wire::text_field(&message, number));
+            let field =
+                |number: Option<u32>| number.and_then(|number| wire::text_field(&message, number));
             let event = SseEvent {
                 id: field(self.route.event.id).map(Into::into),
                 event: field(self.route.event.kind).map(Into::into),
