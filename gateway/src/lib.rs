@@ -34,6 +34,9 @@ mod service;
 mod shared_cache;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use mesh::{Hub, Shutdown, StartError};

@@ -156,6 +156,8 @@ pub(crate) mod tests {
     pub(crate) struct Issuer {
         pub encoding: EncodingKey,
         pub decoding: DecodingKey,
+        /// The public point, base64url.
+        pub point: (String, String),
     }
 
     pub(crate) fn issuer() -> Issuer {
@@ -166,13 +168,14 @@ pub(crate) mod tests {
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
         let point = pair.public_key().as_ref();
         let (x, y) = point[1..].split_at(32);
+        let (x, y) = (
+            BASE64_URL_SAFE_NO_PAD.encode(x),
+            BASE64_URL_SAFE_NO_PAD.encode(y),
+        );
         Issuer {
             encoding: EncodingKey::from_ec_der(pkcs8.as_ref()),
-            decoding: DecodingKey::from_ec_components(
-                &BASE64_URL_SAFE_NO_PAD.encode(x),
-                &BASE64_URL_SAFE_NO_PAD.encode(y),
-            )
-            .unwrap(),
+            decoding: DecodingKey::from_ec_components(&x, &y).unwrap(),
+            point: (x, y),
         }
     }
 

@@ -14,14 +14,16 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// The page for `hub`: demo users are shown where they exist.
 pub(super) fn page(hub: &Hub) -> String {
-    let demo = match hub.profile() {
-        Profile::Embedded => DEMO,
-        Profile::Production => "",
+    let (demo, email, password) = match hub.profile() {
+        Profile::Embedded => (DEMO, "customer@hub.test", "Holiday-Peak-2026!"),
+        Profile::Production => ("", "YOUR_EMAIL", "YOUR_PASSWORD"),
     };
     let base = format!("http://{}", hub.settings().listen);
     TEMPLATE
         .replace("{{demo}}", demo)
         .replace("{{base}}", &base)
+        .replace("{{email}}", email)
+        .replace("{{password}}", password)
 }
 
 /// The response with `page`.
