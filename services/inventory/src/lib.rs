@@ -44,9 +44,9 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     let (swept, sweeper) = (store.clone(), means.clone());
     Ok(Service::builder("inventory")
         .rpc(InventoryServiceServer::new(handler))
+        .store(store)
         .consumer(events::OrderEvents(means.clone()))
         .consumer(events::ProductEvents(means))
-        .store(store)
         .task("hold-expiry", move |shutdown: Shutdown| async move {
             loop {
                 tokio::select! {

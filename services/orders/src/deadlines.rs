@@ -1,0 +1,179 @@
+//! Ends what does not end by itself: every waiting step has a deadline, and this looks at those that have
+//! passed.
+
+use mesh::{
+    Failure, Shutdown,
+    events::{Data, Emission},
+    store::{Store, StoreError, Tx},
+};
+
+use crate::{
+    announce,
+    cause::Cause,
+    domain::saga::{Fact, Timeout},
+    means::Means,
+    store::{News, SagaView, advance, due, find_order, find_saga, grant_grace, note, repeat},
+};
+
+/// Sagas looked at in one go. More wait for the next, so that a mass timeout does not keep the writer
+/// from the orders of the moment.
+const BATCH: i64 = 100;
+
+/// Handles the sagas that are past their deadline; returns how many.
+///
+/// # Errors
+/// A store's.
+pub(crate) async fn enforce(store: &Store, means: &Means) -> Result<usize, Failure> {
+    let mut handled = 0;
+    loop {
+        let overdue = due(store, means.clock.now(), BATCH).await?;
+        let full = overdue.len() as i64 == BATCH;
+        for order_id in overdue {
+            handled += usize::from(time_out(store, means, &order_id).await?);
+        }
+        if !full {
+            return Ok(handled);
+        }
+    }
+}
+
+async fn time_out(store: &Store, means: &Means, order_id: &str) -> Result<bool, Failure> {
+    let Some(saga) = find_saga(store, order_id).await? else {
+        return Ok(false);
+    };
+    let moment = means.moment(Cause::default());
+    let still_due = saga.deadline.is_some_and(|deadline| deadline <= moment.now);
+    if !still_due {
+        return Ok(false);
+    }
+    match saga.facts.time_out() {
+        Timeout::GiveUp(reason) => give_up(store, means, &saga, reason).await?,
+        Timeout::TellAgain => tell_again(store, means, &saga).await?,
+        Timeout::Close => {
+            let news = News {
+                fact: Some(Fact::Completed),
+                event_type: "OrderCompleted",
+                message: "The order is closed.".to_owned(),
+                ..News::default()
+            };
+            let order_id = order_id.to_owned();
+            store
+                .write(move |tx: Tx| async move {
+                    advance(&tx, &moment, &order_id, news).await.map(drop)
+                })
+                .await
+                .map_err(|error: StoreError| Failure::from(error))?;
+        }
+        // The step has moved on since the deadline was set; the row is brought into line.
+        Timeout::Nothing => {
+            let order_id = order_id.to_owned();
+            store
+                .write(move |tx: Tx| async move { repeat(&tx, &moment, &order_id, "").await })
+                .await
+                .map_err(|error: StoreError| Failure::from(error))?;
+        }
+    }
+    Ok(true)
+}
+
+async fn give_up(
+    store: &Store,
+    means: &Means,
+    saga: &SagaView,
+    reason: &'static str,
+) -> Result<(), Failure> {
+    let moment = means.moment(Cause::default());
+    let order_id = saga.order_id.clone();
+    let (facts, deadline) = (saga.facts, saga.deadline);
+    store
+        .write(move |tx: Tx| async move {
+            // What was read may be old by now: a step may have been done while this waited its turn.
+            if !still_waits(&tx, &order_id, facts.bits()).await? {
+                return Ok(());
+            }
+            let news = News {
+                fact: Some(Fact::Cancelled),
+                event_type: "OrderCancelled",
+                message: format!("The order was cancelled: {reason}"),
+                reason: reason.to_owned(),
+                by: "system",
+                ..News::default()
+            };
+            advance(&tx, &moment, &order_id, news).await?;
+            let since = deadline.map_or_else(String::new, |at| format!(" (deadline {at})"));
+            note(
+                &tx,
+                &moment,
+                &order_id,
+                "timer",
+                "deadline",
+                &format!("{reason}{since}"),
+            )
+            .await
+        })
+        .await
+        .map_err(|error: StoreError| Failure::from(error))?;
+    tracing::warn!(order_id = %saga.order_id, step = ?saga.step, "an order ran out of time");
+    metrics::counter!("hub_saga_timeouts_total", "step" => crate::domain::saga::step_name(saga.step))
+        .increment(1);
+    Ok(())
+}
+
+async fn still_waits(tx: &Tx, order_id: &str, facts: i64) -> Result<bool, StoreError> {
+    let row = tx
+        .one(
+            "SELECT 1 FROM sagas WHERE order_id = $1 AND facts = $2",
+            mesh::args![order_id, facts],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+async fn tell_again(store: &Store, means: &Means, saga: &SagaView) -> Result<(), Failure> {
+    let Some(order) = find_order(store, &saga.order_id).await? else {
+        return Ok(());
+    };
+    let moment = means.moment(Cause::default());
+    let data = Data::OrderCancelled(announce::cancelled(&order, "system"));
+    let problem = match (saga.facts.stock_held(), saga.facts.charged()) {
+        (_, true) => "the refund is not confirmed",
+        (true, false) => "the release of the stock is not confirmed",
+        (false, false) => "the end of the order is not confirmed",
+    };
+    store
+        .write(move |tx: Tx| async move {
+            let order_id = &order.order_id;
+            let emission = moment.cause.mark(Emission::new(order_id, data), order_id);
+            tx.emit(emission).await?;
+            repeat(&tx, &moment, order_id, problem).await?;
+            note(&tx, &moment, order_id, "timer", "deadline", problem).await
+        })
+        .await
+        .map_err(|error: StoreError| Failure::from(error))
+}
+
+/// Looks at deadlines until the shutdown.
+///
+/// # Errors
+/// A failure that will not go away by itself.
+pub(crate) async fn run(store: &Store, means: &Means, shutdown: Shutdown) -> Result<(), Failure> {
+    // Time that passed while nothing could happen is nobody's fault: steps get a chance to be done first.
+    let moved = grant_grace(store, means.clock.now(), means.config.grace()).await?;
+    if moved > 0 {
+        tracing::info!(
+            moved,
+            "deadlines that passed while the service was down were put off"
+        );
+    }
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = means.clock.sleep(means.config.deadline_interval()) => {}
+        }
+        match enforce(store, means).await {
+            Ok(_) => {}
+            Err(failure) if failure.reason().is_internal() => return Err(failure),
+            Err(failure) => tracing::warn!(%failure, "deadlines could not be looked at"),
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The fold against every order of arrival, and a whole small world of inventory, payments and shipping
+//! that reorders, repeats and delays what it says.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn facts(list: &[Fact]) -> Facts {
+    list.iter()
+        .fold(Facts::default(), |facts, fact| facts.learn(*fact))
+}
+
+fn refund(everything: bool) -> Fact {
+    Fact::Refunded {
+        total: if everything { 100 } else { 40 },
+        everything,
+    }
+}
+
+fn any_fact() -> impl Strategy<Value = Fact> {
+    prop_oneof![
+        Just(Fact::Reserved),
+        Just(Fact::Refused),
+        Just(Fact::HoldExpired),
+        Just(Fact::Released),
+        Just(Fact::Charged),
+        Just(Fact::Declined),
+        Just(refund(false)),
+        Just(refund(true)),
+        Just(Fact::ShipmentPlanned),
+        Just(Fact::ShipmentImpossible),
+        prop::sample::select(Leg::ALL.to_vec()).prop_map(Fact::Seen),
+        Just(Fact::ShipmentCancelled),
+        Just(Fact::Completed),
+        Just(Fact::Cancelled),
+    ]
+}
+
+#[test]
+fn the_happy_path() {
+    let path = [
+        (Fact::Reserved, OrderStatus::Reserved, SagaStep::Payment),
+        (Fact::Charged, OrderStatus::Paid, SagaStep::Shipment),
+        (
+            Fact::ShipmentPlanned,
+            OrderStatus::Processing,
+            SagaStep::Completed,
+        ),
+        (
+            Fact::Seen(Leg::PickedUp),
+            OrderStatus::Shipped,
+            SagaStep::Completed,
+        ),
+        (
+            Fact::Seen(Leg::Delivered),
+            OrderStatus::Delivered,
+            SagaStep::Completed,
+        ),
+        (Fact::Completed, OrderStatus::Completed, SagaStep::Completed),
+    ];
+    let mut now = Facts::default();
+    assert_eq!(
+        (now.status(), now.step()),
+        (OrderStatus::Pending, SagaStep::Reservation)
+    );
+    for (fact, status, step) in path {
+        let before = now;
+        now = now.learn(fact);
+        assert_eq!((now.status(), now.step()), (status, step), "after {fact:?}");
+        assert!(!now.decide(&before).tell_cancelled);
+    }
+    assert_eq!(now.payment_status(), PaymentStatus::Paid);
+    assert_eq!(now.fulfillment_status(), FulfillmentStatus::Delivered);
+}
+
+#[test]
+fn a_declined_charge_waits_for_the_release_only() {
+    let before = facts(&[Fact::Reserved]);
+    let declined = before.learn(Fact::Declined);
+    assert_eq!(declined.status(), OrderStatus::PaymentFailed);
+    assert_eq!(declined.step(), SagaStep::Compensation);
+    assert!(!declined.decide(&before).tell_cancelled);
+    assert_eq!(declined.learn(Fact::Released).step(), SagaStep::Compensated);
+}
+
+#[test]
+fn money_that_arrives_after_the_end_goes_back() {
+    let cancelled = facts(&[Fact::Reserved, Fact::Cancelled, Fact::Released]);
+    assert_eq!(cancelled.step(), SagaStep::Compensated);
+    let late = cancelled.learn(Fact::Charged);
+    assert!(late.decide(&cancelled).tell_cancelled);
+    assert_eq!(late.step(), SagaStep::Compensation);
+    assert_eq!(late.learn(refund(true)).step(), SagaStep::Compensated);
+    assert_eq!(late.learn(refund(true)).status(), OrderStatus::Cancelled);
+}
+
+#[test]
+fn a_refund_stops_goods_that_have_not_left_and_no_others() {
+    let processing = facts(&[Fact::Reserved, Fact::Charged, Fact::ShipmentPlanned]);
+    let refunded = processing.learn(refund(true));
+    assert_eq!(refunded.status(), OrderStatus::Refunded);
+    assert!(refunded.decide(&processing).tell_cancelled);
+    assert_eq!(
+        refunded.learn(Fact::ShipmentCancelled).status(),
+        OrderStatus::Refunded
+    );
+    let shipped = processing.learn(Fact::Seen(Leg::InTransit));
+    let refunded = shipped.learn(refund(true));
+    assert_eq!(refunded.status(), OrderStatus::Refunded);
+    assert!(!refunded.decide(&shipped).tell_cancelled);
+    let part = shipped.learn(refund(false));
+    assert_eq!(part.status(), OrderStatus::Shipped);
+    assert_eq!(part.payment_status(), PaymentStatus::PartiallyRefunded);
+}
+
+#[test]
+fn an_order_can_be_cancelled_until_it_leaves() {
+    assert!(Facts::default().may_cancel());
+    let processing = facts(&[Fact::Reserved, Fact::Charged, Fact::ShipmentPlanned]);
+    assert!(processing.may_cancel());
+    assert!(!processing.learn(Fact::Seen(Leg::PickedUp)).may_cancel());
+    assert!(!processing.learn(Fact::Cancelled).may_cancel());
+    assert!(!facts(&[Fact::Refused]).may_cancel());
+}
+
+#[test]
+fn past_orders_have_the_status_that_they_are_given() {
+    for number in 1..=11 {
+        let status = OrderStatus::try_from(number).unwrap();
+        let paid = match status {
+            OrderStatus::Refunded => PaymentStatus::Refunded,
+            _ => PaymentStatus::Unspecified,
+        };
+        assert_eq!(Facts::of_past_order(status, paid, 100).status(), status);
+    }
+}
+
+#[test]
+fn steps_have_names() {
+    for number in 0..=6 {
+        let step = SagaStep::try_from(number).unwrap();
+        assert_eq!(step_of(step_name(step)), Some(step));
+    }
+}
+
+proptest! {
+    #[test]
+    fn neither_order_nor_repetition_matters(
+        (history, shuffled) in prop::collection::vec(any_fact(), 0..12)
+            .prop_flat_map(|history| {
+                let twice: Vec<Fact> = history.iter().chain(&history).copied().collect();
+                (Just(history), Just(twice).prop_shuffle())
+            })
+    ) {
+        let (once, again) = (facts(&history), facts(&shuffled));
+        prop_assert_eq!(once, again);
+        prop_assert_eq!(once.status(), again.status());
+        prop_assert_eq!(once.step(), again.step());
+        prop_assert_eq!(Facts::from_bits(once.bits(), once.refunded()), once);
+    }
+
+    #[test]
+    fn a_fact_that_is_known_changes_and_tells_nothing(history in prop::collection::vec(any_fact(), 1..12)) {
+        let known = facts(&history);
+        for fact in history {
+            let again = known.learn(fact);
+            prop_assert_eq!(again, known);
+            prop_assert_eq!(again.decide(&known), Decision { tell_cancelled: false, tell_completed: false });
+        }
+    }
+}
+
+/// What services say to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    OrderCreated,
+    OrderCancelled,
+    Heard(Fact),
+}
+
+/// What the world does differently from the happy path.
+#[derive(Clone, Debug)]
+struct Luck {
+    in_stock: bool,
+    can_hold_again: bool,
+    card_works: bool,
+    carrier_found: bool,
+    customer_cancels_at: Option<usize>,
+    timer_fires_at: Option<usize>,
+    hold_expires_at: Option<usize>,
+    staff_refunds_at: Option<usize>,
+    picked_up_at: Option<usize>,
+}
+
+/// Inventory, payments and shipping in the small, each idempotent per order and with its tombstone, as the
+/// contracts demand of the real ones.
+#[derive(Debug, Default)]
+struct World {
+    facts: Facts,
+    /// Every message on its way, with who has yet to hear it.
+    bag: Vec<(Receiver, Message)>,
+    held: bool,
+    hold_paid: bool,
+    hold_failed: bool,
+    hold_expired: bool,
+    hold_barred: bool,
+    shipped: bool,
+    charged: bool,
+    charge_barred: bool,
+    charge_declined: bool,
+    refunded: bool,
+    shipment: bool,
+    shipment_barred: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiver {
+    Orders,
+    Inventory,
+    Payments,
+    Shipping,
+}
+
+impl World {
+    fn say(&mut self, message: Message) {
+        for receiver in [
+            Receiver::Orders,
+            Receiver::Inventory,
+            Receiver::Payments,
+            Receiver::Shipping,
+        ] {
+            self.bag.push((receiver, message));
+        }
+    }
+
+    fn learn(&mut self, fact: Fact) {
+        let before = self.facts;
+        self.facts = before.learn(fact);
+        if self.facts.decide(&before).tell_cancelled {
+            self.say(Message::OrderCancelled);
+        }
+    }
+
+    fn deliver(&mut self, receiver: Receiver, message: Message, luck: &Luck) {
+        match (receiver, message) {
+            (Receiver::Orders, Message::Heard(fact)) => self.learn(fact),
+            (Receiver::Inventory, Message::OrderCreated) => {
+                if self.held || self.shipped {
+                    self.say(Message::Heard(Fact::Reserved));
+                } else if self.hold_barred
+                    || self.hold_expired
+                    || self.hold_failed
+                    || !luck.in_stock
+                {
+                    self.hold_failed |= !self.hold_barred;
+                    self.say(Message::Heard(Fact::Refused));
+                } else {
+                    self.held = true;
+                    self.say(Message::Heard(Fact::Reserved));
+                }
+            }
+            (Receiver::Inventory, Message::Heard(Fact::Charged)) => {
+                if self.hold_barred || self.shipped {
+                } else if self.held {
+                    self.hold_paid = true;
+                } else if self.hold_expired && !self.hold_failed && luck.can_hold_again {
+                    self.held = true;
+                    self.hold_paid = true;
+                    self.say(Message::Heard(Fact::Reserved));
+                } else if self.hold_expired || self.hold_failed {
+                    self.hold_failed = true;
+                    self.say(Message::Heard(Fact::Refused));
+                }
+            }
+            (Receiver::Inventory, Message::OrderCancelled | Message::Heard(Fact::Declined)) => {
+                self.held = false;
+                self.hold_barred = true;
+                self.say(Message::Heard(Fact::Released));
+            }
+            (Receiver::Inventory, Message::Heard(Fact::Seen(Leg::PickedUp))) => {
+                self.held = false;
+                self.shipped = true;
+            }
+            (Receiver::Payments, Message::Heard(Fact::Reserved)) => {
+                // Asks orders whether it is still wanted, as the real one does.
+                if self.charged
+                    || self.charge_barred
+                    || self.charge_declined
+                    || !self.facts.is_open()
+                {
+                    return;
+                }
+                if luck.card_works {
+                    self.charged = true;
+                    self.say(Message::Heard(Fact::Charged));
+                } else {
+                    self.charge_declined = true;
+                    self.say(Message::Heard(Fact::Declined));
+                }
+            }
+            (Receiver::Payments, Message::OrderCancelled) => {
+                self.charge_barred = true;
+                self.give_back();
+            }
+            (Receiver::Shipping, Message::Heard(Fact::Charged)) => {
+                if self.shipment || self.shipment_barred {
+                    return;
+                }
+                if luck.carrier_found {
+                    self.shipment = true;
+                    self.say(Message::Heard(Fact::ShipmentPlanned));
+                } else {
+                    self.say(Message::Heard(Fact::ShipmentImpossible));
+                }
+            }
+            (Receiver::Shipping, Message::OrderCancelled) => {
+                self.shipment_barred = true;
+                if self.shipment && !self.shipped {
+                    self.shipment = false;
+                    self.say(Message::Heard(Fact::ShipmentCancelled));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.charged && !self.refunded {
+            self.refunded = true;
+            self.say(Message::Heard(refund(true)));
+        }
+    }
+
+    /// Things that happen by themselves.
+    fn happen(&mut self, step: usize, luck: &Luck) {
+        let now = |at: Option<usize>| at == Some(step);
+        if now(luck.customer_cancels_at) && self.facts.may_cancel() {
+            self.learn(Fact::Cancelled);
+        }
+        if now(luck.timer_fires_at) {
+            self.time_out();
+        }
+        if now(luck.hold_expires_at) && self.held && !self.hold_paid {
+            self.held = false;
+            self.hold_expired = true;
+            self.say(Message::Heard(Fact::HoldExpired));
+        }
+        if now(luck.staff_refunds_at) {
+            self.give_back();
+        }
+        if now(luck.picked_up_at) && self.shipment && !self.shipment_barred {
+            self.shipped = true;
+            self.say(Message::Heard(Fact::Seen(Leg::PickedUp)));
+        }
+    }
+
+    fn time_out(&mut self) {
+        match self.facts.time_out() {
+            Timeout::GiveUp(_) => self.learn(Fact::Cancelled),
+            Timeout::TellAgain => self.say(Message::OrderCancelled),
+            Timeout::Close => self.learn(Fact::Completed),
+            Timeout::Nothing => {}
+        }
+    }
+
+    fn ended(&self) -> bool {
+        matches!(
+            self.facts.step(),
+            SagaStep::Completed | SagaStep::Compensated
+        )
+    }
+}
+
+fn lucks() -> impl Strategy<Value = Luck> {
+    let when = || prop::option::weighted(0.3, 0_usize..40);
+    (
+        prop::bool::weighted(0.8),
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.8),
+        when(),
+        when(),
+        when(),
+        when(),
+        when(),
+    )
+        .prop_map(
+            |(
+                in_stock,
+                can_hold_again,
+                card_works,
+                carrier_found,
+                cancel,
+                timer,
+                expire,
+                refund,
+                pickup,
+            )| Luck {
+                in_stock,
+                can_hold_again,
+                card_works,
+                carrier_found,
+                customer_cancels_at: cancel,
+                timer_fires_at: timer,
+                hold_expires_at: expire,
+                staff_refunds_at: refund,
+                picked_up_at: pickup,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever goes wrong and in whatever order it is heard of, the saga ends; and then either the
+    /// customer has the goods promised and the shop the money, or neither.
+    #[test]
+    fn every_saga_ends_with_money_and_stock_in_balance(
+        luck in lucks(),
+        picks in prop::collection::vec((any::<prop::sample::Index>(), prop::bool::weighted(0.2)), 400),
+    ) {
+        let mut world = World::default();
+        world.say(Message::OrderCreated);
+        let mut picks = picks.into_iter();
+        let mut step = 0;
+        let mut timeouts = 0;
+        loop {
+            world.happen(step, &luck);
+            step += 1;
+            if world.bag.is_empty() {
+                if world.ended() && step > 40 {
+                    break;
+                }
+                if step > 40 {
+                    timeouts += 1;
+                    prop_assert!(timeouts < 10, "the saga does not end: {world:?}");
+                    world.time_out();
+                }
+                continue;
+            }
+            let (index, repeat) = match picks.next() {
+                Some((pick, repeat)) => (pick.index(world.bag.len()), repeat),
+                None => (0, false),
+            };
+            let (receiver, message) = if repeat { world.bag[index] } else { world.bag.swap_remove(index) };
+            world.deliver(receiver, message, &luck);
+        }
+        let goods = world.held || world.shipped;
+        match world.facts.step() {
+            SagaStep::Completed => {
+                prop_assert!(world.charged);
+                prop_assert!(goods, "completed without goods: {world:?}");
+                prop_assert!(!world.refunded || world.shipped);
+            }
+            _ => {
+                prop_assert!(!world.charged || world.refunded, "money kept: {world:?}");
+                prop_assert!(!world.held, "stock kept: {world:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The RPCs of orders.
+
+mod access;
+mod checkout;
+mod create;
+mod follow;
+mod imports;
+mod orders;
+mod sagas;
+
+pub(crate) use checkout::CheckoutHandler;
+pub(crate) use orders::OrdersHandler;
+pub(crate) use sagas::SagaHandler;
