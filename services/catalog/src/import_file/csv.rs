@@ -10,9 +10,9 @@ use super::{RowError, json};
 /// Start of the name of a column that is an attribute.
 const ATTRIBUTE: &str = "attribute:";
 
-/// The rows of a CSV file.
-pub(super) fn rows(
-    file: impl Read + Send,
+/// The rows of CSV text with a header.
+pub fn read_csv<R: Read + Send>(
+    file: R,
 ) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
     let mut reader = ReaderBuilder::new()
         .flexible(true)

@@ -9,9 +9,9 @@ use super::{RowError, json};
 /// Longest line that is read; the rest of a longer one is skipped.
 const MAX_LINE: u64 = 1024 * 1024;
 
-/// The rows of an NDJSON file.
-pub(super) fn rows(
-    file: impl Read + Send,
+/// The rows of NDJSON text, one per line.
+pub fn read_ndjson<R: Read + Send>(
+    file: R,
 ) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send {
     Lines {
         reader: BufReader::with_capacity(64 * 1024, file),

@@ -17,15 +17,17 @@ mod csv;
 mod json;
 mod lines;
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io, path::Path};
 
 use contracts::hub::catalog::v1::ImportRow;
+
+pub use self::{csv::read_csv, lines::read_ndjson};
 
 /// A line that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}{}: {}{message}", in_parentheses(sku), with_colon(field))]
 pub struct RowError {
-    /// Line of the file, 1-based; 0 when the file itself cannot be read.
+    /// Line of the file, 1-based.
     pub line: i64,
     /// SKU of the row, when it could be read.
     pub sku: String,
@@ -52,10 +54,6 @@ fn with_colon(field: &str) -> String {
 }
 
 impl RowError {
-    fn of_file(message: impl ToString) -> Self {
-        Self::of_line(0, message)
-    }
-
     fn of_line(line: i64, message: impl ToString) -> Self {
         Self {
             line,
@@ -66,22 +64,22 @@ impl RowError {
     }
 }
 
-/// Reads the rows of a product file: CSV when its name ends in `.csv`, NDJSON otherwise. A file that cannot
-/// be opened gives one error with line 0.
-pub fn read_rows(path: &Path) -> impl Iterator<Item = Result<ImportRow, RowError>> + Send + use<> {
+/// Reads the rows of a product file: CSV when its name ends in `.csv`, NDJSON otherwise.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn read_rows(
+    path: &Path,
+) -> io::Result<Box<dyn Iterator<Item = Result<ImportRow, RowError>> + Send>> {
     let is_csv = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    let rows: Box<dyn Iterator<Item = Result<ImportRow, RowError>> + Send> = match File::open(path)
-    {
-        Err(error) => Box::new(std::iter::once(Err(RowError::of_file(format!(
-            "{} cannot be opened: {error}",
-            path.display()
-        ))))),
-        Ok(file) if is_csv => Box::new(csv::rows(file)),
-        Ok(file) => Box::new(lines::rows(file)),
-    };
-    rows
+    let file = File::open(path)?;
+    Ok(if is_csv {
+        Box::new(read_csv(file))
+    } else {
+        Box::new(read_ndjson(file))
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ fn read(name: &str, content: &[u8]) -> Vec<Result<ImportRow, RowError>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     File::create(&path).unwrap().write_all(content).unwrap();
-    read_rows(&path).collect()
+    read_rows(&path).unwrap().collect()
 }
 
 #[test]
@@ -83,7 +83,16 @@ fn an_unknown_column_or_a_missing_file_is_one_error() {
     let rows = read("a.csv", b"sku,colour\nA,red\n");
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].as_ref().unwrap_err().field, "colour");
-    let missing: Vec<_> = read_rows(Path::new("/nowhere/products.ndjson")).collect();
-    assert_eq!(missing.len(), 1);
-    assert_eq!(missing[0].as_ref().unwrap_err().line, 0);
+    let missing = read_rows(Path::new("/nowhere/products.ndjson"));
+    assert_eq!(missing.err().unwrap().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn the_demo_shop_is_made_of_good_rows() {
+    let demo = include_str!("../../../hub/demo/products.ndjson");
+    for row in read_ndjson(demo.as_bytes()) {
+        let row = row.unwrap();
+        let content = crate::domain::row::RowContent::read(&row, mesh::Currency::USD);
+        assert!(content.is_ok(), "{}: {content:?}", row.sku);
+    }
 }

@@ -72,11 +72,7 @@ pub(super) async fn create(
     let created = catalog
         .store()
         .write(move |tx: Tx| async move {
-            if lookup::by_skus(&tx, &[&product.sku])
-                .await?
-                .first()
-                .is_some()
-            {
+            if !lookup::by_skus(&tx, &[&product.sku]).await?.is_empty() {
                 return Err(taken("sku", "a product with this SKU exists"));
             }
             check_variant_owners(&tx, &product, &variants).await?;

@@ -173,7 +173,7 @@ pub async fn all(
         Some(categories) => {
             store
                 .scan(
-                    "SELECT f.kind, f.name, f.value, SUM(f.products) FROM json_each($1) c \
+                    "SELECT f.kind, f.name, f.value, CAST(SUM(f.products) AS BIGINT) FROM json_each($1) c \
                      CROSS JOIN facet_counts f ON f.category_slug = c.value GROUP BY f.kind, f.name, f.value",
                     vec![json_list(categories)],
                 )
@@ -182,7 +182,7 @@ pub async fn all(
         None => {
             store
                 .scan(
-                    "SELECT kind, name, value, SUM(products) FROM facet_counts GROUP BY kind, name, value",
+                    "SELECT kind, name, value, CAST(SUM(products) AS BIGINT) FROM facet_counts GROUP BY kind, name, value",
                     args![],
                 )
                 .await?
@@ -218,11 +218,11 @@ pub async fn having(
     let sql = match categories {
         Some(categories) => {
             args.push(json_list(categories));
-            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($3) v CROSS JOIN json_each($4) c \
+            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v CROSS JOIN json_each($4) c \
              CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 AND f.name = $2 AND f.value = v.value"
         }
         None => {
-            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($3) v \
+            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v \
              CROSS JOIN facet_counts f ON f.kind = $1 AND f.name = $2 AND f.value = v.value"
         }
     };
@@ -244,13 +244,13 @@ pub async fn between(
     let sql = match categories {
         Some(categories) => {
             args.push(json_list(categories));
-            "SELECT COALESCE(SUM(f.products), 0) FROM json_each($4) c \
+            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($4) c \
              CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 \
-             WHERE CAST(f.value AS INTEGER) BETWEEN $2 AND $3"
+             WHERE CAST(f.value AS BIGINT) BETWEEN $2 AND $3"
         }
         None => {
-            "SELECT COALESCE(SUM(products), 0) FROM facet_counts \
-             WHERE kind = $1 AND CAST(value AS INTEGER) BETWEEN $2 AND $3"
+            "SELECT CAST(COALESCE(SUM(products), 0) AS BIGINT) FROM facet_counts \
+             WHERE kind = $1 AND CAST(value AS BIGINT) BETWEEN $2 AND $3"
         }
     };
     sum(query.rows(sql, args).await?)
