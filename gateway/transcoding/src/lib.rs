@@ -11,6 +11,27 @@
 //! * [`stream`] frames the messages of a server stream;
 //! * [`Binding`] tells generators (OpenAPI, tests) what each rule maps where.
 //!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let descriptors: &[u8] = &[];
+//! use transcoding::{Options, Transcoder};
+//!
+//! let pool = prost_reflect::DescriptorPool::decode(descriptors)?;
+//! let transcoder = Transcoder::new(&pool, Options::default())?;
+//!
+//! // PATCH /v1/shelves/7/books/978?validate_only=true
+//! let found = transcoder.route(&http::Method::PATCH, "/v1/shelves/7/books/978")?;
+//! let query = Some("validate_only=true");
+//! let body = br#"{"title": "Dune"}"#;
+//! let request = transcoder.read_request(&found, query, Some("application/json"), body)?;
+//! // Call found.binding().grpc_path() with `request`; then, with the answer:
+//! # let response = request.clone();
+//! let reply = transcoder.write_response(found.binding(), &response)?;
+//! # let _ = (reply.content_type, reply.body);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The crate knows nothing of tonic, hyper or of any policy, and trusts neither side: malformed
 //! input of either kind is an error that says where, never a panic.
 

@@ -74,6 +74,10 @@ pub fn wire_to_json(data: &[u8]) {
     let Ok(json) = canonical.to_json(wire) else {
         return;
     };
+    // A null that stands for a number that its enum does not have reads back as the default.
+    if String::from_utf8_lossy(&json).contains("\"nullValue\":null") {
+        return;
+    }
     // Messages may nest deeper than JSON may.
     if let Ok(read) = canonical.from_json(&json) {
         let again = canonical
@@ -100,23 +104,15 @@ pub fn json_to_wire(data: &[u8]) {
     let Ok(wire) = canonical.from_json(json) else {
         return;
     };
-    // An escaped half of a surrogate pair, which only a skipped string may hold, is beyond
-    // serde_json; so are numbers that no double holds.
-    if !json.contains(&b'\\') && !json.iter().any(|byte| matches!(byte, b'e' | b'E')) {
-        serde_json::from_slice::<Value>(json).expect("what is accepted is JSON");
-    }
+    serde_json::from_slice::<Value>(json).expect("what is accepted is JSON");
     let descriptor = subject()
         .pool
         .get_message_by_name(&name)
         .expect("the message exists");
     DynamicMessage::decode(descriptor, wire.clone()).expect("what is read is a message");
-    let written = canonical.to_json(&wire);
-    let house = subject()
-        .house
-        .message(&name)
-        .expect("the message exists")
-        .to_json(&wire);
-    assert_eq!(written.is_ok(), house.is_ok());
+    // The canonical style cannot express every field mask; the house style can.
+    let house = subject().house.message(&name).expect("the message exists");
+    house.to_json(&wire).expect("what is read can be written");
 }
 
 /// Any path and query is answered.
