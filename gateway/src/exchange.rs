@@ -69,7 +69,7 @@ impl Exchange {
                     peer.ip().to_canonical()
                 }),
                 user_agent: text(headers, &header::USER_AGENT)
-                    .map(|agent| agent.chars().take(MAX_USER_AGENT).collect())
+                    .map(|agent| agent.get(..MAX_USER_AGENT).unwrap_or(agent).to_owned())
                     .unwrap_or_default(),
             },
             secure: believed && text(headers, &FORWARDED_PROTO) == Some("https"),

@@ -1,6 +1,14 @@
 //! The listener: connections in, requests to the pipeline, and an orderly end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -35,6 +43,9 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), GatewayError> {
     let server = server(&edge);
+    // hyper's timeouts begin when it knows the protocol; a client that says nothing, or too little to
+    // tell, is cut off by this one.
+    let patience = Duration::from_secs(edge.config.header_timeout_seconds.max(1) * 2);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(edge.config.max_connections));
     loop {
@@ -62,19 +73,33 @@ pub async fn serve(
             }
         };
         prepare(&stream);
-        let edge = Arc::clone(&edge);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let edge = Arc::clone(&edge);
-            async move { Ok::<_, std::convert::Infallible>(pipeline::serve(&edge, peer, request).await) }
-        });
+        let seen = Arc::new(AtomicBool::new(false));
+        let service = {
+            let (edge, seen) = (Arc::clone(&edge), Arc::clone(&seen));
+            service_fn(move |request: Request<Incoming>| {
+                seen.store(true, Ordering::Relaxed);
+                let edge = Arc::clone(&edge);
+                async move { Ok::<_, Infallible>(pipeline::serve(&edge, peer, request).await) }
+            })
+        };
         let connection = server
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
+        let first = edge.hub.clock().clone();
         tokio::spawn(async move {
-            // Broken connections are the client's business.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %peer, "a connection broke off");
+            let silence = async {
+                first.sleep(patience).await;
+                if seen.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                // Broken connections are the client's business.
+                outcome = connection => if let Err(error) = outcome {
+                    tracing::debug!(%error, %peer, "a connection broke off");
+                },
+                () = silence => tracing::debug!(%peer, "a connection brought no request"),
             }
             drop(place);
         });

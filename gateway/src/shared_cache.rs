@@ -30,7 +30,7 @@ const LARGEST: usize = 256 * 1024;
 /// The answers.
 #[derive(Clone)]
 pub struct SharedCache {
-    entries: sync::Cache<Box<str>, Arc<Entry>>,
+    entries: sync::Cache<Arc<str>, Arc<Entry>>,
     generation: GenerationMark,
     life: Duration,
     clock: Clock,
@@ -92,7 +92,7 @@ impl SharedCache {
         Self {
             entries: sync::Cache::builder()
                 .max_capacity(bytes)
-                .weigher(|key: &Box<str>, entry: &Arc<Entry>| {
+                .weigher(|key: &Arc<str>, entry: &Arc<Entry>| {
                     u32::try_from(key.len() + entry.body.len() + 256).unwrap_or(u32::MAX)
                 })
                 .time_to_live(life.max(Duration::from_millis(1)))
@@ -125,7 +125,7 @@ impl SharedCache {
         entry.generation = generation.0;
         let entry = Arc::new(entry);
         if !life.is_zero() && entry.body.len() <= LARGEST && !self.generation.is_settling().await {
-            self.entries.insert(Box::from(target), Arc::clone(&entry));
+            self.entries.insert(Arc::from(target), Arc::clone(&entry));
         }
         entry
     }

@@ -55,7 +55,7 @@ pub fn document(transcoder: &Transcoder, policies: &PolicyTable) -> Value {
         let number = numbers.entry(binding.method_full_name()).or_insert(0);
         let service = binding.method().parent_service();
         tags.entry(service.name().to_owned())
-            .or_insert_with(|| comments.service(&service).to_owned());
+            .or_insert_with(|| comments.service(service).to_owned());
         let operation =
             operation::operation(binding, method, policy, *number, &comments, &mut schemas);
         *number += 1;

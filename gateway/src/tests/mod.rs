@@ -1,5 +1,6 @@
 //! The whole pipeline over stub services: what a client sees, from request to response.
 
+mod connections;
 mod fixture;
 mod gates;
 mod pages;

@@ -29,7 +29,6 @@ fn message<M: Message + Default>(answer: &Answer) -> M {
 fn product() -> bytes::Bytes {
     let request = GetProductRequest {
         product_id: PRODUCT.into(),
-        ..Default::default()
     };
     wire::frame(&request.encode_to_vec())
 }
