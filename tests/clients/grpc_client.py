@@ -80,7 +80,7 @@ def main(address):
 
     found = hub.call("hub.catalog.v1.CatalogService", "SearchProducts", {"q": "snwboard"})
     check(found.total > 0, f"a typo still finds {found.total} products")
-    product = hub.call("hub.catalog.v1.CatalogService", "GetProduct", {"product_id": "SLED-ROCKET"})
+    product = hub.call("hub.catalog.v1.CatalogService", "GetProduct", {"product_id": "SLED-TOT"})
     cart = hub.call("hub.cart.v1.CartService", "AddCartItem",
                     {"product_id": product.product_id, "quantity": 1}, token)
     check(cart.items[0].quantity == 1, "the cart has the product")

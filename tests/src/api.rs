@@ -1,6 +1,6 @@
 //! A REST client: reqwest with the few things that every test needs.
 
-use std::net::SocketAddr;
+use std::{collections::HashMap, net::SocketAddr};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -38,6 +38,26 @@ impl Answer {
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self.json
+    }
+
+    /// The value of a header.
+    ///
+    /// # Panics
+    /// There is none.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        let value = value.unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
+        value.to_str().expect("a header of text")
+    }
+
+    /// The cookies that it sets, by name.
+    pub fn cookies(&self) -> HashMap<String, String> {
+        let values = self.headers.get_all("set-cookie").iter();
+        values
+            .filter_map(|value| value.to_str().ok()?.split(';').next()?.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Checks that this is a failure in the house format and returns its `error` object.
@@ -139,7 +159,8 @@ impl Api {
 
     /// Signs up a new customer with this e-mail address.
     pub async fn sign_up(&self, email: &str) -> Self {
-        let body = json!({"name": "Test Shopper", "email": email, "password": "quiet-larch-hollow-7"});
+        let body =
+            json!({"name": "Test Shopper", "email": email, "password": "quiet-larch-hollow-7"});
         let session = self.post("/api/auth/signup", body).await.expect(201);
         self.with_session(&session)
     }
@@ -156,7 +177,8 @@ impl Api {
 
     /// Puts units of a variant into the cart, both by SKU.
     pub async fn add_to_cart(&self, product_sku: &str, variant_sku: &str, quantity: i64) -> Answer {
-        let body = json!({"product_id": product_sku, "variant_id": variant_sku, "quantity": quantity});
+        let body =
+            json!({"product_id": product_sku, "variant_id": variant_sku, "quantity": quantity});
         self.post("/api/cart/items", body).await
     }
 

@@ -14,5 +14,5 @@ mod process;
 mod wait;
 
 pub use api::{Answer, Api, address, order_body};
-pub use process::{Hub, HubOptions};
+pub use process::{Finished, Hub, HubOptions, run};
 pub use wait::{eventually, eventually_within};

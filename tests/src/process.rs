@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -17,6 +18,9 @@ use crate::api::Api;
 
 /// Line of the banner that names the address.
 const ADDRESS_LINE: &str = "health";
+
+/// How long a command may take: generous, because it only costs time when a test fails.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a hub is started.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +108,11 @@ impl Hub {
         self.folder.path().join("data")
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("hub.log")).unwrap_or_default()
+    }
+
     /// A REST client for it.
     pub fn api(&self) -> Api {
         Api::new(self.address())
@@ -134,6 +143,14 @@ impl Hub {
     /// The signal cannot be sent.
     pub async fn stop(&mut self) -> anyhow::Result<Option<i32>> {
         self.process.signal("TERM").await?;
+        self.ended().await
+    }
+
+    /// Waits for the process to end by itself, or after a signal, and gives its exit code.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
         Ok(self.process.guard.wait().await?.code())
     }
 
@@ -159,16 +176,52 @@ impl Hub {
     ///
     /// # Errors
     /// The command cannot be run.
-    pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
-        let mut command = Command::new(binary()?);
-        command
-            .args(arguments)
-            .env("HUB_DATA_DIR", self.data_dir())
-            .env("HUB_LISTEN", self.address().to_string())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
-        Ok(command.output().await?)
+    pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<Finished> {
+        let folder = self.data_dir();
+        let listen = self.address().to_string();
+        let environment = [
+            ("HUB_DATA_DIR", folder.to_string_lossy().into_owned()),
+            ("HUB_LISTEN", listen),
+        ];
+        run(self.folder.path(), arguments, &environment).await
     }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command of the binary in `folder` to its end.
+///
+/// # Errors
+/// The command cannot be run, or it does not end.
+pub async fn run(
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> anyhow::Result<Finished> {
+    let mut command = Command::new(binary()?);
+    command
+        .args(arguments)
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(COMMAND_PATIENCE, command.output())
+        .await
+        .with_context(|| format!("hub {} does not end", arguments.join(" ")))??;
+    Ok(Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
 }
 
 impl Process {
@@ -238,7 +291,10 @@ async fn read_address(output: &mut BufReader<ChildStdout>) -> anyhow::Result<Opt
     let mut line = String::new();
     while output.read_line(&mut line).await? > 0 {
         if line.trim_start().starts_with(ADDRESS_LINE) {
-            let url = line.split("http://").nth(1).context("no address in the banner")?;
+            let url = line
+                .split("http://")
+                .nth(1)
+                .context("no address in the banner")?;
             let address = url.split('/').next().unwrap_or_default();
             return Ok(Some(address.trim().parse()?));
         }

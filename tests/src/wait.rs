@@ -35,7 +35,10 @@ where
         if let Some(found) = condition().await {
             return found;
         }
-        assert!(begin.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        assert!(
+            begin.elapsed() < limit,
+            "waited {limit:?} in vain for {what}"
+        );
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(200));
     }

@@ -1,6 +1,22 @@
-//! Black-box tests against running hubs, one module a subject.
+//! Black-box tests of the whole hub, from outside.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod account;
+mod agents;
+mod catalog;
+mod commands;
+mod crash;
+mod edge;
+mod faces;
+mod fulfilment;
+mod grpc;
+mod operations;
+mod payments;
+mod promotions;
+mod races;
+mod refusals;
+mod roles;
+mod sessions;
 mod shared;
 mod shop;

@@ -46,7 +46,7 @@ token = session.accessToken;
 const found = await catalog.searchProducts({ q: "snwboard" });
 check(found.total > 0n, `a typo still finds ${found.total} products`);
 
-const filled = await cart.addCartItem({ productId: "SLED-ROCKET", quantity: 2n });
+const filled = await cart.addCartItem({ productId: "SLED-TOT", quantity: 2n });
 check(filled.items[0].quantity === 2n, "the cart has two");
 
 const order = await orders.createOrder({
@@ -71,5 +71,5 @@ for await (const event of orders.streamOrderEvents({ orderId: order.orderId })) 
 }
 check(reached, "the stream sees the order reach processing");
 
-await refused(cart.addCartItem({ productId: "SLED-ROCKET", quantity: -5n }), Code.InvalidArgument, "quantity -5");
+await refused(cart.addCartItem({ productId: "SLED-TOT", quantity: -5n }), Code.InvalidArgument, "quantity -5");
 await refused(orders.listOrders({}), Code.PermissionDenied, "a guest lists everybody's orders");
