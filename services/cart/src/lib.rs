@@ -6,12 +6,14 @@
 //! version gives at most one order.
 
 mod catalog;
+mod changes;
 mod config;
 mod domain;
 mod events;
 mod expiry;
 mod guest_tokens;
 mod service;
+mod shown;
 mod store;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, SubsecRound, Utc};
 use contracts::hub::catalog::v1::ProductFilters;
 use mesh::{
     Clock, Currency, Failure, Ids,
@@ -74,6 +75,11 @@ impl Catalog {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// The time of a change, as exact as the store keeps it.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now().trunc_subsecs(6)
     }
 
     /// The source of ids.

@@ -42,7 +42,7 @@ pub async fn import(
             Err(problem) => errors.push(error(row.line, &row.sku, problem)),
         }
     }
-    let now = catalog.clock().now();
+    let now = catalog.now();
     let ids = catalog.ids().clone();
     let mut answer = catalog
         .store()

@@ -50,6 +50,7 @@ pub async fn register(hub: &mesh::Hub) -> Result<mesh::Service, mesh::StartError
     let browsing = service::Browsing {
         catalog: catalog.clone(),
         search: CatalogSearchServiceClient::new(hub.channel()),
+        agent_down: std::sync::Arc::default(),
     };
     let management = management::Management {
         catalog: catalog.clone(),

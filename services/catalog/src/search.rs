@@ -1,6 +1,6 @@
 //! Search: asks the search agent, and searches by itself while the agent cannot answer.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use contracts::hub::{
     agents::v1::{SearchRequest, SearchResult},
@@ -23,7 +23,7 @@ pub const AGENT: &str = "catalog-search";
 /// See [`AGENT`].
 pub const CATALOG: &str = "catalog";
 
-/// The agent gave no answer in time; why is in the log.
+/// The agent gave no answer in time; the log says why.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentDown;
 
@@ -94,15 +94,24 @@ pub async fn ask_agent(
         .clone()
         .search(ctx.within(limit).call(message))
         .await;
+    let was_down = browsing.agent_down.swap(answer.is_err(), Ordering::Relaxed);
     match answer {
-        Ok(answer) => answer.into_inner().result.ok_or(AgentDown),
+        Ok(answer) => {
+            if was_down {
+                tracing::info!("the search agent answers again");
+            }
+            answer.into_inner().result.ok_or(AgentDown)
+        }
         Err(status) => {
             metrics::counter!("hub_catalog_search_fallbacks_total").increment(1);
-            tracing::warn!(
-                code = ?status.code(),
-                message = status.message(),
-                "the search agent did not answer; the catalog searches by itself"
-            );
+            // Once, not for every search while it is down.
+            if !was_down {
+                tracing::warn!(
+                    code = ?status.code(),
+                    message = status.message(),
+                    "the search agent does not answer; the catalog searches by itself"
+                );
+            }
             Err(AgentDown)
         }
     }

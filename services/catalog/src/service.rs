@@ -1,6 +1,6 @@
 //! Browsing: the RPCs that everybody may call.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use contracts::hub::{
     agents::v1::catalog_search_service_client::CatalogSearchServiceClient,
@@ -43,6 +43,8 @@ pub struct Browsing {
     pub catalog: Catalog,
     /// The search agent.
     pub search: CatalogSearchServiceClient<Channel>,
+    /// Whether the agent failed to answer last time.
+    pub agent_down: Arc<AtomicBool>,
 }
 
 impl Browsing {

@@ -45,6 +45,7 @@ impl Shop {
             browsing: Browsing {
                 catalog: catalog.clone(),
                 search: CatalogSearchServiceClient::new(hub.channel()),
+                agent_down: std::sync::Arc::default(),
             },
             management: Management {
                 catalog: catalog.clone(),

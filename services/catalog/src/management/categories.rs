@@ -31,7 +31,7 @@ pub(super) async fn create(
         image_url: request.image_url,
         position: i64::from(request.position),
         own_products: 0,
-        created_at: catalog.clock().now(),
+        created_at: catalog.now(),
     };
     let slug = category.slug.clone();
     catalog
@@ -57,7 +57,7 @@ pub(super) async fn update(
     origin: Origin,
 ) -> Result<WireCategory, Failure> {
     let slug = request.slug.clone();
-    let now = catalog.clock().now();
+    let now = catalog.now();
     let renamed = catalog
         .store()
         .write(move |tx: Tx| async move {

@@ -34,7 +34,7 @@ pub(super) async fn create(
     let pricing = read_pricing(request.price.as_ref(), catalog.currency())?;
     let attributes =
         check_attributes("attributes", &request.attributes, MAX_ATTRIBUTES).map_err(refused)?;
-    let now = catalog.clock().now();
+    let now = catalog.now();
     let mut product = Product {
         seq: 0,
         product_id: catalog.ids().uuid(),
@@ -102,7 +102,7 @@ pub(super) async fn update(
         .transpose()?;
     let attributes =
         check_attributes("attributes", &request.attributes, MAX_ATTRIBUTES).map_err(refused)?;
-    let now = catalog.clock().now();
+    let now = catalog.now();
     let ids = catalog.ids().clone();
     let updated = catalog
         .store()
@@ -165,7 +165,7 @@ pub(super) async fn set_status(
     status: Status,
     origin: Origin,
 ) -> Result<Product, Failure> {
-    let now = catalog.clock().now();
+    let now = catalog.now();
     let product = catalog
         .store()
         .write(move |tx: Tx| async move {
