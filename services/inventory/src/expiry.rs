@@ -1,5 +1,6 @@
 //! Gives back the units of holds whose time is over.
 
+use futures::future::join_all;
 use mesh::store::{Store, StoreError, Tx};
 
 use crate::{
@@ -11,6 +12,8 @@ use crate::{
 /// Holds ended per look. More wait for the next one, so that a mass expiry does not keep the writer from
 /// the orders of the moment.
 const BATCH: i64 = 100;
+/// Batches ended before the clock is looked at again.
+const BATCHES: usize = 100;
 
 /// Ends holds that are over until none is left; returns how many.
 ///
@@ -18,19 +21,21 @@ const BATCH: i64 = 100;
 /// A store's.
 pub(crate) async fn sweep(store: &Store, means: &Means) -> Result<usize, StoreError> {
     let mut ended = 0;
-    loop {
+    for _ in 0..BATCHES {
         let due = due_holds(store, means.clock.now(), BATCH).await?;
         let full = due.len() as i64 == BATCH;
-        for order_id in due {
+        // Together, so that they share commits.
+        let batch = due.into_iter().map(|order_id| {
             let moment = means.moment(Cause::default());
             // Looked at again inside: it may have been paid in between.
-            let over = store
-                .write(move |tx: Tx| async move { expire(&tx, &moment, &order_id).await })
-                .await?;
-            ended += usize::from(over);
+            store.write(move |tx: Tx| async move { expire(&tx, &moment, &order_id).await })
+        });
+        for over in join_all(batch).await {
+            ended += usize::from(over?);
         }
         if !full {
-            return Ok(ended);
+            break;
         }
     }
+    Ok(ended)
 }

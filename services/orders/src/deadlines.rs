@@ -1,6 +1,8 @@
 //! Ends what does not end by itself: every waiting step has a deadline, and this looks at those that have
 //! passed.
 
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
 use mesh::{
     Failure, Shutdown,
     events::{Data, Emission},
@@ -10,7 +12,7 @@ use mesh::{
 use crate::{
     announce,
     cause::Cause,
-    domain::saga::{Fact, Timeout},
+    domain::saga::{Fact, Facts, Timeout},
     means::Means,
     store::{News, SagaView, advance, due, find_order, find_saga, grant_grace, note, repeat},
 };
@@ -18,6 +20,8 @@ use crate::{
 /// Sagas looked at in one go. More wait for the next, so that a mass timeout does not keep the writer
 /// from the orders of the moment.
 const BATCH: i64 = 100;
+/// Batches handled before the clock is looked at again.
+const BATCHES: usize = 100;
 
 /// Handles the sagas that are past their deadline; returns how many.
 ///
@@ -25,16 +29,24 @@ const BATCH: i64 = 100;
 /// A store's.
 pub(crate) async fn enforce(store: &Store, means: &Means) -> Result<usize, Failure> {
     let mut handled = 0;
-    loop {
+    for _ in 0..BATCHES {
         let overdue = due(store, means.clock.now(), BATCH).await?;
         let full = overdue.len() as i64 == BATCH;
-        for order_id in overdue {
-            handled += usize::from(time_out(store, means, &order_id).await?);
+        // Together, so that they share commits.
+        let ended = join_all(
+            overdue
+                .iter()
+                .map(|order_id| time_out(store, means, order_id)),
+        )
+        .await;
+        for one in ended {
+            handled += usize::from(one?);
         }
         if !full {
-            return Ok(handled);
+            break;
         }
     }
+    Ok(handled)
 }
 
 async fn time_out(store: &Store, means: &Means, order_id: &str) -> Result<bool, Failure> {
@@ -87,8 +99,7 @@ async fn give_up(
     let (facts, deadline) = (saga.facts, saga.deadline);
     store
         .write(move |tx: Tx| async move {
-            // What was read may be old by now: a step may have been done while this waited its turn.
-            if !still_waits(&tx, &order_id, facts.bits()).await? {
+            if !still_waits(&tx, &order_id, &facts, moment.now).await? {
                 return Ok(());
             }
             let news = News {
@@ -119,11 +130,18 @@ async fn give_up(
     Ok(())
 }
 
-async fn still_waits(tx: &Tx, order_id: &str, facts: i64) -> Result<bool, StoreError> {
+/// Whether a saga still is where it was when it was read, and still overdue: a step may have been done, or
+/// another process may have looked at the deadline, while this waited its turn.
+async fn still_waits(
+    tx: &Tx,
+    order_id: &str,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     let row = tx
         .one(
-            "SELECT 1 FROM sagas WHERE order_id = $1 AND facts = $2",
-            mesh::args![order_id, facts],
+            "SELECT 1 FROM sagas WHERE order_id = $1 AND facts = $2 AND due_at <= $3",
+            mesh::args![order_id, facts.bits(), now],
         )
         .await?;
     Ok(row.is_some())
@@ -140,9 +158,13 @@ async fn tell_again(store: &Store, means: &Means, saga: &SagaView) -> Result<(),
         (true, false) => "the release of the stock is not confirmed",
         (false, false) => "the end of the order is not confirmed",
     };
+    let facts = saga.facts;
     store
         .write(move |tx: Tx| async move {
             let order_id = &order.order_id;
+            if !still_waits(&tx, order_id, &facts, moment.now).await? {
+                return Ok(());
+            }
             let emission = moment.cause.mark(Emission::new(order_id, data), order_id);
             tx.emit(emission).await?;
             repeat(&tx, &moment, order_id, problem).await?;

@@ -281,12 +281,13 @@ async fn write_saga(
 ) -> Result<(), StoreError> {
     let step = after.step();
     let moved = step != present.step;
-    let delivered = after.status() != present.status && after.status() == OrderStatus::Delivered;
+    // A finished saga waits for nothing but, once delivered, for its closing.
+    let fulfilled = step == SagaStep::Completed && after.status() != present.status;
     let due_at = if news.fact == Some(Fact::HoldExpired) && step == SagaStep::Payment {
         // The stock is gone. A payment that is on its way may still arrive; nothing else is worth
         // waiting for.
         present.due_at.min(moment.now + moment.config.reservation())
-    } else if moved || delivered {
+    } else if moved || fulfilled {
         let expires_at = news.hold.as_ref().and_then(|hold| hold.expires_at);
         due_of(moment, &present.payment_method, after, expires_at).unwrap_or_else(never)
     } else {
