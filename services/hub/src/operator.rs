@@ -17,7 +17,7 @@ use contracts::hub::{
 use mesh::{
     Clock,
     config::{Config, HubSettings},
-    operator::OperatorSeal,
+    principal::PrincipalSeal,
 };
 use tonic::{
     Request, Status,
@@ -37,7 +37,7 @@ pub type OperatorChannel = InterceptedService<Channel, Credentials>;
 /// Adds a freshly sealed principal to each call.
 #[derive(Clone)]
 pub struct Credentials {
-    seal: OperatorSeal,
+    seal: PrincipalSeal,
     clock: Clock,
 }
 
@@ -45,7 +45,7 @@ impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let token = self
             .seal
-            .seal(self.clock.now())
+            .operator_token(self.clock.now())
             .map_err(|error| Status::unauthenticated(error.to_string()))?;
         let value: MetadataValue<Ascii> = format!("Bearer {token}")
             .parse()
@@ -61,7 +61,7 @@ impl Interceptor for Credentials {
 /// Nothing listens there, or the data folder has no key yet.
 pub async fn connect(config: &Config) -> anyhow::Result<OperatorChannel> {
     let settings: HubSettings = config.section("hub")?;
-    let seal = OperatorSeal::of_installation(config)
+    let seal = PrincipalSeal::of_installation(config)
         .context("cannot read the internal key of the data folder")?;
     let url = format!("http://{}", settings.listen);
     let channel = Endpoint::from_shared(url.clone())?

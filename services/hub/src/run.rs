@@ -71,7 +71,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     targets::start(&hub, chosen.iter().copied()).await?;
 
     println!("serving {} on {grpc} (gRPC)", options.only.join(", "));
-    let mesh_face = mesh::rpc::serve_grpc_on(grpc_listener, &hub);
+    let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
     match edge {
         Some(listener) => {
             println!("gateway on http://{}", listener.local_addr()?);
@@ -94,7 +94,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
 /// # Errors
 /// A configuration that cannot be used.
 pub async fn build(config: &Config) -> anyhow::Result<Hub> {
-    mesh::telemetry::init(&config.section("telemetry")?)?;
+    mesh::telemetry::init(config)?;
     Ok(Hub::builder().config(config.clone()).build().await?)
 }
 
@@ -129,7 +129,7 @@ where
             outcome
         }
         None => {
-            let (outcome, ()) = tokio::join!(serving, drain);
+            let (outcome, _) = tokio::join!(serving, drain);
             outcome.map_err(Into::into)
         }
     }
