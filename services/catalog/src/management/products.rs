@@ -141,6 +141,7 @@ pub(super) async fn update(
             if request.replace_attributes {
                 after.attributes = attributes;
             }
+            check_currency(&before, &after, &request.variants)?;
             merge_variants(&mut after, &request.variants, &ids)?;
             check_variant_owners(&tx, &after, &request.variants).await?;
             if after == before {
@@ -286,6 +287,25 @@ fn read_pricing(price: Option<&ProductPrice>, default: Currency) -> Result<Prici
         };
         Failure::invalid(format!("price.{field}"), problem.message)
     })
+}
+
+/// Refuses another currency while variants have prices in the one before.
+fn check_currency(
+    before: &Product,
+    after: &Product,
+    inputs: &[VariantInput],
+) -> Result<(), Failure> {
+    let changes = before.pricing.price.currency != after.pricing.price.currency;
+    let stays_behind = before.variants.iter().any(|variant| {
+        variant.price_minor.is_some() && inputs.iter().all(|input| input.sku != variant.sku)
+    });
+    if changes && stays_behind {
+        return Err(Failure::invalid(
+            "price.currency",
+            "cannot change while variants have prices of their own",
+        ));
+    }
+    Ok(())
 }
 
 /// Adds and changes variants by SKU.

@@ -271,3 +271,45 @@ async fn a_new_name_of_a_category_reaches_those_who_search() {
         "Winter Fun"
     );
 }
+
+#[tokio::test]
+async fn a_currency_changes_for_all_variants_or_for_none() {
+    let shop = shop().await;
+    let variant = |price: &str| VariantInput {
+        sku: "SLED-L".into(),
+        price: price.into(),
+        ..VariantInput::default()
+    };
+    let request = CreateProductRequest {
+        variants: vec![variant("99")],
+        ..sled()
+    };
+    let product = create(&shop, request).await.unwrap();
+    let yen = UpdateProductRequest {
+        product_id: product.product_id,
+        price: Some(ProductPrice {
+            amount: "9000".into(),
+            currency: "JPY".into(),
+            ..ProductPrice::default()
+        }),
+        ..UpdateProductRequest::default()
+    };
+    let refused = shop
+        .management
+        .update_product(as_staff(yen.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&refused).1, "price.currency");
+    let yen = UpdateProductRequest {
+        variants: vec![variant("9900")],
+        ..yen
+    };
+    let changed = shop
+        .management
+        .update_product(as_staff(yen))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(changed.variants[0].price.as_ref().unwrap().amount, "9900");
+    assert_eq!(changed.version, 2);
+}
