@@ -121,11 +121,11 @@ fn server(edge: &Edge) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(config.header_timeout_seconds.max(1)))
-        .max_buf_size(HEAD_BUFFER.max(config.header_limit_bytes * 2))
+        .max_buf_size(HEAD_BUFFER.max(config.header_limit_bytes * 4))
         .max_headers(MOST_HEADERS)
         .keep_alive(true)
         .half_close(false);
-    let header_list = u32::try_from(config.header_limit_bytes * 2).unwrap_or(u32::MAX);
+    let header_list = u32::try_from(config.header_limit_bytes * 4).unwrap_or(u32::MAX);
     server
         .http2()
         .timer(TokioTimer::new())

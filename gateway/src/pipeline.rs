@@ -39,12 +39,8 @@ pub async fn serve<B: Inbound>(
 
     let mut response = if let Some(preflight) = edge.cors.preflight(&parts.method, &parts.headers) {
         preflight
-    } else if head_size(&parts) > edge.config.header_limit_bytes {
-        refuse(
-            edge,
-            &exchange,
-            head_too_large(edge.config.header_limit_bytes),
-        )
+    } else if let Some(refusal) = oversized(&parts, edge.config.header_limit_bytes) {
+        refuse(edge, &exchange, refusal)
     } else if face == Face::Rest {
         rest(edge, &exchange, parts, body, &mut notes).await
     } else {
@@ -112,25 +108,33 @@ fn refuse(edge: &Edge, exchange: &Exchange, refusal: Refusal) -> Response<EdgeBo
     )
 }
 
-fn head_size(parts: &http::request::Parts) -> usize {
+/// Refuses a head that is too large. The target has a limit of its own, so that a parameter that is too
+/// long is told so by name wherever that is possible.
+fn oversized(parts: &http::request::Parts, limit: usize) -> Option<Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
+    if target > limit * 2 {
+        let limit = limit * 2;
+        let failure = Failure::new(
+            Reason::PayloadTooLarge,
+            format!("the URL must be at most {limit} bytes"),
+        );
+        return Some(Refusal::from(failure).with_http(StatusCode::URI_TOO_LONG));
+    }
     let headers: usize = parts
         .headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
-    target + headers
-}
-
-fn head_too_large(limit: usize) -> Refusal {
-    let failure = Failure::new(
-        Reason::PayloadTooLarge,
-        format!("the request line and headers must be at most {limit} bytes"),
-    );
-    Refusal::from(failure).with_http(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    (headers > limit).then(|| {
+        let failure = Failure::new(
+            Reason::PayloadTooLarge,
+            format!("the headers must be at most {limit} bytes"),
+        );
+        Refusal::from(failure).with_http(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    })
 }
 
 /// The answer to HEAD: all headers of GET, and its length.

@@ -9,7 +9,7 @@ use mesh::{
 };
 
 use crate::{
-    config::GatewayConfig,
+    config::{AuthConfig, GatewayConfig},
     idempotency::{Ledger, MIGRATIONS},
     shared_cache::GenerationMark,
 };
@@ -24,6 +24,8 @@ const PURGE: Duration = Duration::from_secs(300);
 /// # Errors
 /// The store or the configuration cannot be used.
 pub async fn register(hub: &Hub) -> Result<Service, StartError> {
+    // Claimed here, so that a wrong key in it is found before anything is served.
+    let _: AuthConfig = hub.config("auth")?;
     let ledger = ledger(hub).await?;
     let store = hub.store(NAME, MIGRATIONS).await?;
     let clock = hub.clock().clone();

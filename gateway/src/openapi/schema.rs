@@ -100,11 +100,15 @@ impl<'c> Schemas<'c> {
             if except.contains(field.name()) {
                 continue;
             }
-            properties.insert(field.name().to_owned(), self.field(&field, direction));
             let needed = match direction {
                 Direction::Request => is_needed(&field),
                 Direction::Reply => !field.supports_presence(),
             };
+            let mut schema = self.field(&field, direction);
+            if direction == Direction::Request && !needed {
+                schema = nullable(schema);
+            }
+            properties.insert(field.name().to_owned(), schema);
             if needed {
                 required.push(Value::from(field.name()));
             }
@@ -182,6 +186,28 @@ impl<'c> Schemas<'c> {
             .collect();
         json!({"type": "string", "enum": values, "description": self.comments.enumeration(descriptor)})
     }
+}
+
+/// In requests `null` stands for a field that is left out.
+fn nullable(mut schema: Value) -> Value {
+    let Some(object) = schema.as_object_mut() else {
+        return schema;
+    };
+    if object.contains_key("$ref") {
+        let description = object.remove("description");
+        let mut either = json!({"anyOf": [schema, {"type": "null"}]});
+        if let (Some(either), Some(description)) = (either.as_object_mut(), description) {
+            either.insert("description".into(), description);
+        }
+        return either;
+    }
+    if let Some(kind) = object.get("type").filter(|kind| kind.is_string()).cloned() {
+        object.insert("type".into(), json!([kind, "null"]));
+        if let Some(Value::Array(values)) = object.get_mut("enum") {
+            values.push(Value::Null);
+        }
+    }
+    schema
 }
 
 /// Whether a request is refused without the field.
@@ -315,6 +341,10 @@ mod tests {
         assert_eq!(login["required"], json!(["email", "password"]));
         assert_eq!(login["additionalProperties"], false);
         assert_eq!(login["properties"]["email"]["format"], "email");
+        assert_eq!(login["properties"]["email"]["type"], "string");
+        let (_, components) = schemas("hub.identity.v1.SignUpRequest", Direction::Request);
+        let optional = &components["SignUpRequest"]["properties"]["newsletter_opt_in"];
+        assert_eq!(optional["type"], json!(["boolean", "null"]));
     }
 
     #[test]

@@ -108,6 +108,10 @@ async fn what_is_too_large_is_refused() {
     );
     let head = Request::get("/api/products").header("x-long", "a".repeat(17 * 1024));
     assert_eq!(fixture.send(head, "").await.status, 431);
+    let target = format!("/api/products?search={}", "a".repeat(20 * 1024));
+    assert_eq!(fixture.get(&target).await.status, 400);
+    let target = format!("/api/products?search={}", "a".repeat(40 * 1024));
+    assert_eq!(fixture.get(&target).await.status, 414);
 }
 
 #[tokio::test]
