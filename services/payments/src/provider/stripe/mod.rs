@@ -67,9 +67,15 @@ impl Stripe {
     }
 }
 
+fn no_intent() -> ProviderError {
+    ProviderError::Unavailable("an answer that is no intent".to_owned())
+}
+
 /// The state of an intent from an answer, or from an error that tells it.
 fn state_from(answer: Result<PaymentIntent, Rejected>) -> Result<IntentState, ProviderError> {
     let error = match answer {
+        // Whatever this is, it is no intent and says nothing about money.
+        Ok(intent) if intent.id.is_empty() => return Err(no_intent()),
         Ok(intent) => return Ok(intent.state()),
         Err(Rejected::Failed(error)) => return Err(error),
         Err(Rejected::Api(error)) => error,
@@ -104,9 +110,7 @@ impl Provider for Stripe {
         }
         let intent: PaymentIntent = self.api.post("/v1/payment_intents", &form, key).await?;
         if intent.id.is_empty() {
-            return Err(ProviderError::Unavailable(
-                "an intent without id".to_owned(),
-            ));
+            return Err(no_intent());
         }
         Ok(OpenIntent {
             intent_id: intent.id,
