@@ -17,6 +17,7 @@ pub mod money;
 pub mod page;
 pub mod policy;
 pub mod principal;
+pub mod private;
 pub mod rpc;
 pub mod service;
 pub mod store;

@@ -3,13 +3,14 @@
 //! Processes that share a data folder share the key in it; others get it from the configuration.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Write},
     path::Path,
 };
 
 use crate::{
     config::{Config, HubSettings, MeshSettings},
+    private,
     service::StartError,
 };
 
@@ -77,11 +78,7 @@ fn read_or_create(path: &Path) -> io::Result<Vec<u8>> {
     // Written aside and linked into place: a process that starts at the same time sees all or
     // nothing, and whoever comes second takes the first one's key.
     let aside = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&aside)?;
+    let mut file = private::options().truncate(true).open(&aside)?;
     file.write_all(&key)?;
     file.sync_all()?;
     let linked = fs::hard_link(&aside, path);

@@ -92,7 +92,7 @@ impl Sqlite {
             .flatten()
             .inspect_err(|_| location.discard())?;
         let readers = Arc::new(Readers::new(path.clone(), &config)?);
-        let queue = Arc::new(Queue::new(config.queue_limit));
+        let queue = Arc::new(Queue::new(config.queue_limit.max(1)));
         let outbox_signal = Arc::new(Notify::new());
         let shared = Arc::new(Shared::new(&name, clock, ids, opened.session));
         let (finish, finished) = watch::channel(false);

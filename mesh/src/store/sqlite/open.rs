@@ -13,6 +13,7 @@ use super::{
     super::{StoreConfig, StoreError, Synchronous},
     session::Session,
 };
+use crate::private;
 
 /// How often a lock held by another process is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -94,12 +95,17 @@ pub(super) fn open_location(
 ) -> Result<Opened, StoreError> {
     // A process that was killed may have left its temporary folder to a successor with the same id.
     location.discard();
-    std::fs::create_dir_all(&location.directory)
+    private::create_dir(&location.directory)
         .map_err(|error| cannot_open(&location.directory, &error))?;
     let lock = lock(
         &location.directory.join(format!("{}.lock", location.name)),
         Duration::from_millis(config.busy_timeout_ms.into()),
     )?;
+    // Created here for its permissions, which SQLite gives to the write-ahead log as well. Only under the
+    // lock: closing a file lets go of SQLite's own locks on it.
+    private::options()
+        .open(&location.file)
+        .map_err(|error| cannot_open(&location.file, &error))?;
     let connection = connect_writer(&location.file, config)
         .map_err(|error| cannot_open(&location.file, &error))?;
     Ok(Opened {
@@ -110,10 +116,7 @@ pub(super) fn open_location(
 
 /// Takes the lock, waiting for a predecessor that is about to end.
 fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
+    let file = private::options()
         .open(path)
         .map_err(|error| cannot_open(path, &error))?;
     let mut waited = Duration::ZERO;
@@ -194,7 +197,9 @@ fn set_up(
     cache_kib: u32,
 ) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-    connection.busy_timeout(Duration::from_millis(config.busy_timeout_ms.into()))?;
+    // SQLite counts in a signed 32-bit number.
+    let patience = i32::try_from(config.busy_timeout_ms).unwrap_or(i32::MAX);
+    connection.busy_timeout(Duration::from_millis(patience.unsigned_abs().into()))?;
     // Negative means KiB instead of pages.
     connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     connection.pragma_update(None, "mmap_size", i64::from(config.mmap_mib) * 1024 * 1024)?;

@@ -50,6 +50,31 @@ async fn a_folder_in_use_is_refused_until_it_is_free() {
     open_in(&folder, COUNTERS).await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_a_store() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let clock = super::clock();
+    let ids = super::ids(&clock);
+    let config = crate::store::StoreConfig::in_directory(&folder);
+    let store = crate::store::Store::open("test", &config, COUNTERS, clock, ids)
+        .await
+        .unwrap();
+    store.ping().await.unwrap();
+    let mode = |path: &std::path::Path| {
+        let permissions = std::fs::metadata(path).unwrap().permissions();
+        permissions.mode() & 0o777
+    };
+    assert_eq!(mode(&folder), 0o700);
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
 #[tokio::test]
 async fn a_temporary_store_leaves_nothing() {
     let store = temporary().await;
