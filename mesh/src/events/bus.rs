@@ -224,10 +224,12 @@ impl Bus {
             background.spawn(relay.keep_watermark(stop_lanes.clone()));
             relays.spawn(relay.run(stop_relays.clone()));
         }
+        let relayed: Arc<[Store]> = producers.as_slice().into();
         for (store, consumers) in by_store(&producers, &subscriptions) {
             background.spawn(retention::run(
                 store,
                 consumers,
+                Arc::clone(&relayed),
                 config.clone(),
                 clock.clone(),
                 stop_relays.clone(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct EventsConfig {
     /// Events of one store that are handed over but not yet taken, at most. Bounds the memory of the
-    /// relay: when it is reached the relay waits for the slowest consumer.
+    /// relay: when it is reached the relay waits for a consumer.
     pub window: usize,
     /// Outbox rows read at once.
     pub batch: usize,

@@ -88,17 +88,24 @@ impl Relay {
                 }
             };
             let full = read.len() == limit;
+            let mut stuck = false;
             for row in read {
                 match self.hand_over(&row).await {
                     Ok(seq) => position = seq,
                     Err(error) => {
                         tracing::error!(store = self.store.name(), %error, "an event is stuck in the outbox");
-                        self.clock.sleep(PAUSE).await;
+                        stuck = true;
                         break;
                     }
                 }
             }
-            self.in_flight.set(self.window.len() as f64);
+            self.in_flight.set(self.window.in_flight() as f64);
+            if stuck {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.clock.sleep(PAUSE) => continue,
+                }
+            }
             if full {
                 // There may be more; let others run in between.
                 tokio::task::yield_now().await;

@@ -1,6 +1,8 @@
 //! Removes rows that nobody needs any more.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{EventsConfig, relay};
@@ -30,6 +32,7 @@ const PURGE_DISCARDED: &str = "DELETE FROM dead_letters WHERE id IN \
 pub(super) async fn run(
     store: Store,
     consumers: Vec<&'static str>,
+    producers: Arc<[Store]>,
     config: EventsConfig,
     clock: Clock,
     stop: CancellationToken,
@@ -41,7 +44,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            purged = purge(&store, &consumers, &config) => {
+            purged = purge(&store, &consumers, &producers, &config) => {
                 if let Err(error) = purged {
                     tracing::warn!(store = store.name(), %error, "old events were not removed");
                 }
@@ -54,6 +57,7 @@ pub(super) async fn run(
 pub(super) async fn purge(
     store: &Store,
     consumers: &[&'static str],
+    producers: &[Store],
     config: &EventsConfig,
 ) -> Result<(), StoreError> {
     let now = store.clock().now();
@@ -61,12 +65,35 @@ pub(super) async fn purge(
     let watermark = relay::watermark(store).await?;
     let outbox = before(config.outbox_retention_s);
     delete(store, PURGE_OUTBOX, || args![watermark, outbox, BATCH]).await?;
-    let inbox = before(config.inbox_retention_s);
-    for consumer in consumers {
-        delete(store, PURGE_INBOX, || args![*consumer, inbox, BATCH]).await?;
+    if !consumers.is_empty() {
+        // What a relay may hand over again must still be known here, however long it was held up.
+        let untaken = oldest_untaken(producers).await?;
+        let inbox = before(config.inbox_retention_s).min(untaken.unwrap_or(now));
+        for consumer in consumers {
+            delete(store, PURGE_INBOX, || args![*consumer, inbox, BATCH]).await?;
+        }
     }
     let discarded = before(config.discarded_retention_s);
     delete(store, PURGE_DISCARDED, || args![discarded, BATCH]).await
+}
+
+/// When the oldest of the events was emitted that the producers' durable watermarks have not passed.
+async fn oldest_untaken(producers: &[Store]) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let mut oldest: Option<DateTime<Utc>> = None;
+    for store in producers {
+        let watermark = relay::watermark(store).await?;
+        let first = store
+            .one(
+                "SELECT created_at FROM outbox WHERE seq > $1 ORDER BY seq LIMIT 1",
+                args![watermark],
+            )
+            .await?;
+        if let Some(row) = first {
+            let emitted: DateTime<Utc> = row.get("created_at")?;
+            oldest = Some(oldest.map_or(emitted, |oldest| oldest.min(emitted)));
+        }
+    }
+    Ok(oldest)
 }
 
 async fn delete(

@@ -1,8 +1,10 @@
 //! Which events of a store are on their way.
 //!
 //! Consumers take events in any order; the watermark may only move over a run of events without a gap. The
-//! window holds what lies between the two, and its bound is what makes a fast producer wait for its
-//! slowest consumer.
+//! window holds what lies between the two. How many events in it are not yet taken is bounded, which makes
+//! a fast producer wait for its consumers. The taken ones behind a gap cost a few bytes each, so many more of
+//! them fit: one delivery that takes long (a provider that hangs) holds back the watermark, but not
+//! everybody else's events.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,10 +13,15 @@ use tokio::sync::Notify;
 
 use super::transport::Receipt;
 
-/// Events handed over and not yet taken by all consumers.
+/// Slots of taken events behind a gap, per event that may be untaken. After a crash all of them are delivered
+/// again, and found in the inbox.
+const SPAN: usize = 64;
+
+/// Events from the first one that is not yet taken by all consumers.
 #[derive(Debug)]
 pub(super) struct Window {
     state: Mutex<State>,
+    /// Untaken events at most.
     capacity: usize,
     /// Notified when the low mark has moved.
     pub(super) advanced: Notify,
@@ -28,6 +35,8 @@ struct State {
     /// Ordinal of the first slot; ordinals count up without gaps, unlike outbox sequence numbers.
     first: u64,
     low_mark: i64,
+    /// Slots that are not taken.
+    in_flight: usize,
 }
 
 #[derive(Debug)]
@@ -44,6 +53,7 @@ impl Window {
                 slots: VecDeque::new(),
                 first: 0,
                 low_mark,
+                in_flight: 0,
             }),
             capacity: capacity.max(1),
             advanced: Notify::new(),
@@ -53,12 +63,19 @@ impl Window {
 
     /// How many more events fit.
     pub(super) fn free(&self) -> usize {
-        self.capacity.saturating_sub(self.state.lock().slots.len())
+        self.free_in(&self.state.lock())
+    }
+
+    fn free_in(&self, state: &State) -> usize {
+        let span = self.capacity.saturating_mul(SPAN);
+        self.capacity
+            .saturating_sub(state.in_flight)
+            .min(span.saturating_sub(state.slots.len()))
     }
 
     /// How many events are on their way.
-    pub(super) fn len(&self) -> usize {
-        self.state.lock().slots.len()
+    pub(super) fn in_flight(&self) -> usize {
+        self.state.lock().in_flight
     }
 
     /// All events up to this sequence number were taken.
@@ -70,6 +87,7 @@ impl Window {
     pub(super) fn admit(self: &Arc<Self>, seq: i64) -> Receipt {
         let mut state = self.state.lock();
         state.slots.push_back(Slot { seq, untaken: 1 });
+        state.in_flight += 1;
         let ordinal = state.first + state.slots.len() as u64 - 1;
         Receipt::new(Arc::clone(self), ordinal)
     }
@@ -85,12 +103,18 @@ impl Window {
 
     /// The event was taken once.
     pub(super) fn take(&self, ordinal: u64) {
-        let (advanced, was_full) = {
-            let mut state = self.state.lock();
-            let was_full = state.slots.len() >= self.capacity;
+        let (advanced, has_room) = {
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
+            let was_full = self.free_in(state) == 0;
             let index = (ordinal - state.first) as usize;
-            if let Some(slot) = state.slots.get_mut(index) {
-                slot.untaken = slot.untaken.saturating_sub(1);
+            if let Some(slot) = state.slots.get_mut(index)
+                && slot.untaken > 0
+            {
+                slot.untaken -= 1;
+                if slot.untaken == 0 {
+                    state.in_flight -= 1;
+                }
             }
             let mut advanced = false;
             while let Some(slot) = state.slots.front()
@@ -101,13 +125,13 @@ impl Window {
                 state.first += 1;
                 advanced = true;
             }
-            (advanced, was_full)
+            (advanced, was_full && self.free_in(state) > 0)
         };
         if advanced {
             self.advanced.notify_one();
-            if was_full {
-                self.room.notify_one();
-            }
+        }
+        if has_room {
+            self.room.notify_one();
         }
     }
 }
@@ -141,8 +165,21 @@ mod tests {
                 let complete = untaken.iter().take_while(|left| **left == 0).count();
                 prop_assert_eq!(window.low_mark(), complete as i64 * 10);
             }
-            prop_assert_eq!(window.len(), 0);
+            prop_assert_eq!(window.in_flight(), 0);
             prop_assert_eq!(window.low_mark(), shares.len() as i64 * 10);
         }
+    }
+
+    #[test]
+    fn taken_events_behind_a_gap_leave_room_up_to_the_span() {
+        let window = Arc::new(Window::new(2, 0));
+        let slow = window.admit(1);
+        for seq in 2..=(2 * SPAN as i64) {
+            assert_eq!(window.free(), 1, "before {seq}");
+            window.admit(seq).taken();
+        }
+        assert_eq!((window.free(), window.low_mark()), (0, 0));
+        slow.taken();
+        assert_eq!((window.free(), window.low_mark()), (2, 2 * SPAN as i64));
     }
 }

@@ -218,6 +218,50 @@ async fn a_slow_consumer_makes_the_relay_wait() {
     assert_eq!(count(&orders, "journal").await, 80);
 }
 
+#[tokio::test]
+async fn one_delivery_that_hangs_does_not_hold_up_the_others() {
+    let clock = manual();
+    let orders = temporary("orders", &clock).await;
+    let gate = Arc::new(Semaphore::new(0));
+    struct Hanging(Arc<Semaphore>);
+
+    #[async_trait]
+    impl Consumer for Hanging {
+        fn name(&self) -> &'static str {
+            "orders.hanging"
+        }
+        fn event_types(&self) -> &'static [&'static str] {
+            &["OrderUpdated"]
+        }
+        async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
+            if event.ordering_key == "slow" {
+                self.0.acquire().await.unwrap().forget();
+            }
+            Ok(note(self.name(), event))
+        }
+        fn lanes(&self) -> usize {
+            64
+        }
+    }
+
+    let config = EventsConfig {
+        window: 8,
+        ..EventsConfig::default()
+    };
+    let consumers: Vec<(Arc<dyn Consumer>, _)> =
+        vec![(Arc::new(Hanging(Arc::clone(&gate))), &orders)];
+    let bus = bus_of(&clock, config, &orders, consumers).await;
+    emit(&orders, vec![numbered("slow", 0)]).await;
+    // Few enough keys that none shares the lane of the slow one.
+    for number in 1..=100 {
+        emit(&orders, vec![numbered("quick", number)]).await;
+    }
+    until(|| async { noted(&orders, "orders.hanging", "quick").await.len() == 100 }).await;
+    gate.add_permits(1);
+    settled(&bus).await;
+    assert_eq!(noted(&orders, "orders.hanging", "slow").await, [0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_producers_at_once_lose_nothing() {
     let clock = Clock::system();

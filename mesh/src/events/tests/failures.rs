@@ -252,3 +252,46 @@ async fn an_event_that_cannot_be_read_does_not_stop_the_relay() {
     assert_eq!(letters[0].consumer, "relay");
     assert_eq!(letters[0].envelope, None);
 }
+
+#[tokio::test]
+async fn an_event_that_cannot_be_set_aside_is_tried_again() {
+    let clock = manual();
+    let orders = temporary("orders", &clock).await;
+    let consumers: Vec<(Arc<dyn Consumer>, _)> = vec![(Journalist::willing("orders.own"), &orders)];
+    let bus = bus_of(&clock, EventsConfig::default(), &orders, consumers).await;
+    let execute = |sql: &'static str| {
+        orders.write(move |tx: Tx| async move { tx.execute(sql, args![]).await })
+    };
+    execute("ALTER TABLE dead_letters RENAME TO hidden")
+        .await
+        .map_err(|error: StoreError| error)
+        .unwrap();
+    orders
+        .write(|tx: Tx| async move {
+            tx.execute(
+                "INSERT INTO outbox (event_id, event_type, ordering_key, envelope, created_at) \
+                 VALUES ('e', 'OrderUpdated', 'k', x'ff', 0)",
+                args![],
+            )
+            .await?;
+            tx.emit(numbered("x", 1)).await
+        })
+        .await
+        .map_err(|error: StoreError| error)
+        .unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(noted(&orders, "orders.own", "x").await.is_empty());
+    execute("ALTER TABLE hidden RENAME TO dead_letters")
+        .await
+        .map_err(|error: StoreError| error)
+        .unwrap();
+    until(|| async {
+        clock.advance(Duration::from_millis(500));
+        noted(&orders, "orders.own", "x").await == [1]
+    })
+    .await;
+    assert_eq!(count(&orders, "dead_letters").await, 1);
+    bus.shutdown(Duration::from_secs(5)).await;
+}

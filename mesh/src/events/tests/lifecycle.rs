@@ -180,9 +180,14 @@ async fn old_rows_go_and_the_rest_stays() {
     clock.advance(Duration::from_secs(23 * 3600));
     emit(&orders, vec![numbered("x", 1200)]).await;
 
-    retention::purge(&orders, &["orders.own"], &config)
-        .await
-        .unwrap();
+    retention::purge(
+        &orders,
+        &["orders.own"],
+        std::slice::from_ref(&orders),
+        &config,
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (
             count(&orders, "outbox").await,
@@ -191,9 +196,14 @@ async fn old_rows_go_and_the_rest_stays() {
         (1201, 1200)
     );
     clock.advance(Duration::from_secs(2 * 3600));
-    retention::purge(&orders, &["orders.own"], &config)
-        .await
-        .unwrap();
+    retention::purge(
+        &orders,
+        &["orders.own"],
+        std::slice::from_ref(&orders),
+        &config,
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (
             count(&orders, "outbox").await,
@@ -204,14 +214,59 @@ async fn old_rows_go_and_the_rest_stays() {
 
     // Rows that nobody has taken stay however old they are, and numbers are not given again.
     clock.advance(Duration::from_secs(100 * 3600));
-    retention::purge(&orders, &["orders.own"], &config)
-        .await
-        .unwrap();
+    retention::purge(
+        &orders,
+        &["orders.own"],
+        std::slice::from_ref(&orders),
+        &config,
+    )
+    .await
+    .unwrap();
     assert_eq!(count(&orders, "outbox").await, 1);
     let consumers: Vec<(Arc<dyn Consumer>, _)> = vec![(Journalist::willing("orders.own"), &orders)];
     let bus = bus_of(&clock, config, &orders, consumers).await;
     settled(&bus).await;
     assert_eq!(noted(&orders, "orders.own", "x").await.last(), Some(&1200));
+}
+
+#[tokio::test]
+async fn an_inbox_outlives_what_may_be_delivered_again() {
+    let clock = manual();
+    let orders = temporary("orders", &clock).await;
+    let config = EventsConfig {
+        inbox_retention_s: 1,
+        ..EventsConfig::default()
+    };
+    emit(&orders, vec![numbered("x", 1)]).await;
+    let consumers: Vec<(Arc<dyn Consumer>, _)> = vec![(Journalist::willing("orders.own"), &orders)];
+    let bus = bus_of(&clock, config.clone(), &orders, consumers).await;
+    settled(&bus).await;
+    bus.shutdown(Duration::from_secs(5)).await;
+    let purge = || {
+        retention::purge(
+            &orders,
+            &["orders.own"],
+            std::slice::from_ref(&orders),
+            &config,
+        )
+    };
+
+    // As after a crash before the watermark was written.
+    orders
+        .write(|tx: Tx| async move { tx.execute("DELETE FROM relay_watermark", args![]).await })
+        .await
+        .map_err(|error: StoreError| error)
+        .unwrap();
+    clock.advance(Duration::from_secs(3600));
+    purge().await.unwrap();
+    assert_eq!(count(&orders, "inbox").await, 1);
+    let consumers: Vec<(Arc<dyn Consumer>, _)> = vec![(Journalist::willing("orders.own"), &orders)];
+    let bus = bus_of(&clock, config.clone(), &orders, consumers).await;
+    settled(&bus).await;
+    bus.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(noted(&orders, "orders.own", "x").await, [1]);
+    purge().await.unwrap();
+    assert_eq!(count(&orders, "inbox").await, 0);
 }
 
 #[test]
