@@ -114,6 +114,19 @@ impl Breaker {
         }
     }
 
+    /// Whether calls are refused now.
+    pub(super) fn is_open(&self) -> bool {
+        let now = self.clock.monotonic();
+        matches!(&*self.state.lock(), State::Open { until } if now < *until)
+    }
+
+    /// Takes an admitted call back whose outcome says nothing.
+    pub(super) fn withdraw(&self) {
+        if let State::HalfOpen { admitted, .. } = &mut *self.state.lock() {
+            *admitted = admitted.saturating_sub(1);
+        }
+    }
+
     /// Reports the outcome of an admitted call.
     pub(super) fn report(&self, code: Code) {
         let failed = counts_as_failure(code);
@@ -219,6 +232,20 @@ mod tests {
         breaker.admit().unwrap();
         breaker.report(Code::Internal);
         assert!(breaker.admit().is_err());
+    }
+
+    #[test]
+    fn a_probe_that_is_withdrawn_makes_room_for_another() {
+        let (clock, breaker) = breaker();
+        fail(&breaker, LEAST);
+        assert!(breaker.is_open());
+        clock.advance(Duration::from_secs(5));
+        assert!(!breaker.is_open());
+        for _ in 0..3 * PROBES {
+            breaker.admit().unwrap();
+            breaker.withdraw();
+        }
+        assert!(breaker.admit().is_ok());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
     peer::Peer,
     registry::{Method, Registry},
     retry::backoff,
-    server,
+    server::{self, expired},
     wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, timeout_of, write_context},
 };
 use crate::{
@@ -31,6 +31,8 @@ use crate::{
 
 /// The largest answer that is taken from another process.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// A callee that has not answered after this time is slow, whatever the caller asked for.
+const FAIR_CHANCE: Duration = Duration::from_secs(1);
 
 /// Reaches every RPC service of the contracts, in this process or in another. Cheap to clone.
 ///
@@ -65,9 +67,11 @@ impl Channel {
                     if let Err(wait) = breaker.admit() {
                         return cut_off(method, wait);
                     }
+                    let started = registry.clock.monotonic();
                     let response =
                         server::serve(registry, method, handler.as_ref(), context, request).await;
-                    breaker.report(code_of(&response));
+                    let took = registry.clock.monotonic() - started;
+                    report(breaker, method, code_of(&response), took);
                     response
                 }
             };
@@ -158,12 +162,15 @@ impl Remote<'_> {
         if policy.client_streaming {
             return self.attempt(&parts.headers, &parts, body).await;
         }
-        let body = Limited::new(body, MAX_MESSAGE + FRAME_PREFIX)
-            .collect()
+        let clock = &self.registry.clock;
+        let body = clock
+            .timeout(
+                self.remaining(),
+                Limited::new(body, MAX_MESSAGE + FRAME_PREFIX).collect(),
+            )
             .await
-            .map_err(|error| {
-                Failure::new(Reason::PayloadTooLarge, "the message is too large").caused_by(error)
-            })?
+            .map_err(|_| expired())?
+            .map_err(server::unreadable)?
             .to_bytes();
         let budget = &self.method.slot.budget;
         budget.earn();
@@ -177,9 +184,11 @@ impl Remote<'_> {
                     Body::new(Full::<Bytes>::new(body.clone())),
                 )
                 .await;
+            // An open breaker has refused the call for good: waiting for it would only cost savings.
             let again = policy.retry == Retry::Safe
                 && attempt < self.registry.retries
                 && is_unavailable(&answer)
+                && !self.breaker.is_open()
                 && budget.spend();
             if !again {
                 return answer;
@@ -189,7 +198,7 @@ impl Remote<'_> {
                 return answer;
             }
             self.method.meters.retried();
-            self.registry.clock.sleep(wait).await;
+            clock.sleep(wait).await;
             attempt += 1;
         }
     }
@@ -203,12 +212,22 @@ impl Remote<'_> {
         self.breaker
             .admit()
             .map_err(|wait| cut_off_failure(self.method, wait))?;
+        let started = self.registry.clock.monotonic();
         let answer = self.send(headers, parts, body).await;
-        self.breaker.report(match &answer {
+        let code = match &answer {
             Ok(response) => code_of(response),
             Err(failure) => failure.reason().code(),
-        });
+        };
+        let took = self.registry.clock.monotonic() - started;
+        report(self.breaker, self.method, code, took);
         answer
+    }
+
+    /// The time that is left; zero when the deadline has passed.
+    fn remaining(&self) -> Duration {
+        self.context
+            .remaining()
+            .unwrap_or(self.method.policy.deadline)
     }
 
     async fn send(
@@ -217,16 +236,7 @@ impl Remote<'_> {
         parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Failure> {
-        let expired = || {
-            Failure::new(
-                Reason::DeadlineExceeded,
-                Reason::DeadlineExceeded.spec().message,
-            )
-        };
-        let remaining = self
-            .context
-            .remaining()
-            .unwrap_or(self.method.policy.deadline);
+        let remaining = self.remaining();
         if remaining.is_zero() {
             return Err(expired());
         }
@@ -272,6 +282,16 @@ impl Remote<'_> {
             .timeout(remaining, exchange)
             .await
             .map_err(|_| expired())?
+    }
+}
+
+/// Tells the breaker how a call ended. A deadline that passed before the callee had a fair chance is the
+/// caller's own: otherwise anybody could cut a service off for all by sending calls without patience.
+fn report(breaker: &Breaker, method: &Method, code: Code, took: Duration) {
+    if code == Code::DeadlineExceeded && took < FAIR_CHANCE.min(method.policy.deadline) {
+        breaker.withdraw();
+    } else {
+        breaker.report(code);
     }
 }
 

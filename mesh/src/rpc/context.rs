@@ -175,7 +175,9 @@ impl CallContext {
     /// With a deadline no later than `limit` from now. It never moves a deadline back.
     #[must_use]
     pub fn within(&self, limit: Duration) -> Self {
-        let end = self.0.clock.monotonic() + limit;
+        let Some(end) = self.0.clock.monotonic().checked_add(limit) else {
+            return self.clone();
+        };
         if self.0.deadline.is_some_and(|deadline| deadline <= end) {
             return self.clone();
         }

@@ -1,9 +1,9 @@
 //! The server layer: what happens around every handler, in this order.
 //!
 //! 1. the caller's role against the policy (the cheapest refusal first),
-//! 2. a place in the bulkhead,
-//! 3. one well-formed message, checked against the rules of the contract,
-//! 4. the deadline,
+//! 2. the deadline, from here on,
+//! 3. one whole message; a sender that is slow takes nobody's place,
+//! 4. a place in the bulkhead, then the message against the rules of the contract,
 //! 5. the handler; a panic in it fails this call and nothing else,
 //! 6. what it answered, stripped of internals, and counted.
 
@@ -70,25 +70,25 @@ async fn guarded(
 ) -> Result<Response<Body>, Failure> {
     let policy = &method.policy;
     authorize(policy, context.principal())?;
-    let _admission = method.slot.bulkhead.admit(policy.priority).ok_or_else(|| {
-        method.meters.shed();
-        Failure::new(
-            Reason::Overloaded,
-            format!("{} is saturated", policy.service),
-        )
-    })?;
-    let expired = || {
-        Failure::new(
-            Reason::DeadlineExceeded,
-            Reason::DeadlineExceeded.spec().message,
-        )
-    };
     let work = async {
-        let mut request = if policy.client_streaming {
-            request
+        let (parts, body) = request.into_parts();
+        let (body, message) = if policy.client_streaming {
+            (body, None)
         } else {
-            checked(&registry.validator, policy, request).await?
+            let message = whole(body).await?;
+            (Body::new(Full::new(message.clone())), Some(message))
         };
+        let _admission = method.slot.bulkhead.admit(policy.priority).ok_or_else(|| {
+            method.meters.shed();
+            Failure::new(
+                Reason::Overloaded,
+                format!("{} is saturated", policy.service),
+            )
+        })?;
+        if let Some(message) = message {
+            check(&registry.validator, policy, &message)?;
+        }
+        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(context.clone());
         AssertUnwindSafe(async { handler.serve(request).await })
             .catch_unwind()
@@ -132,19 +132,18 @@ fn authorize(policy: &MethodPolicy, principal: &Principal) -> Result<(), Failure
     ))
 }
 
-/// Reads the one message of the request and checks it against the rules of the contract.
-async fn checked(
-    validator: &Validator,
-    policy: &MethodPolicy,
-    request: Request<Body>,
-) -> Result<Request<Body>, Failure> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_MESSAGE + FRAME_PREFIX)
+/// The whole body of a unary request.
+async fn whole(body: Body) -> Result<Bytes, Failure> {
+    Ok(Limited::new(body, MAX_MESSAGE + FRAME_PREFIX)
         .collect()
         .await
         .map_err(unreadable)?
-        .to_bytes();
-    let message = unary_message(&body)?;
+        .to_bytes())
+}
+
+/// Checks the one message in `body` against the rules of the contract.
+fn check(validator: &Validator, policy: &MethodPolicy, body: &Bytes) -> Result<(), Failure> {
+    let message = unary_message(body)?;
     validator
         .check_method(&policy.path, &message)
         .map_err(|invalid| match invalid {
@@ -164,14 +163,19 @@ async fn checked(
                     |failure, violation| failure.with_field(violation.field, violation.message),
                 )
             }
-        })?;
-    Ok(Request::from_parts(
-        parts,
-        Body::new(Full::<Bytes>::new(body)),
-    ))
+        })
 }
 
-fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+/// The failure of a call whose deadline has passed.
+pub(super) fn expired() -> Failure {
+    Failure::new(
+        Reason::DeadlineExceeded,
+        Reason::DeadlineExceeded.spec().message,
+    )
+}
+
+/// The failure of a call whose message did not arrive whole.
+pub(super) fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
     if error.is::<http_body_util::LengthLimitError>() {
         return Failure::new(
             Reason::PayloadTooLarge,

@@ -256,6 +256,28 @@ async fn an_optional_service_that_keeps_failing_is_not_asked() {
 }
 
 #[tokio::test]
+async fn callers_without_patience_do_not_cut_a_service_off() {
+    let process = process(manual_clock(), &[]).await;
+    for _ in 0..60 {
+        let hurried = process.anonymous().within(Duration::ZERO);
+        let expired = process
+            .agents()
+            .invoke(hurried.call(invoke("echo")))
+            .await
+            .unwrap_err();
+        assert_eq!(expired.code(), Code::DeadlineExceeded);
+    }
+    let ctx = process.anonymous();
+    assert!(
+        process
+            .agents()
+            .invoke(ctx.call(invoke("echo")))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
 async fn what_does_not_run_anywhere_is_unavailable_and_what_does_not_exist_is_unimplemented() {
     let process = empty_process(manual_clock(), &[]).await;
     let absent = process
