@@ -6,5 +6,6 @@ mod metrics;
 mod trace_context;
 
 pub use logs::{LogFormat, TelemetryConfig, TelemetryError, init};
+pub(crate) use metrics::keep_metrics;
 pub use metrics::{install_metrics, render_metrics};
 pub use trace_context::{InvalidTraceparent, TraceContext};

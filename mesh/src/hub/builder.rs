@@ -16,6 +16,7 @@ use crate::{
     ids::Ids,
     policy::PolicyTable,
     principal::PrincipalSeal,
+    private,
     rpc::{Channel, GrpcRoutes, Registry, RegistryParts},
     service::StartError,
     store::StoreConfig,
@@ -72,6 +73,7 @@ impl HubBuilder {
         if let Some(data_dir) = self.data_dir {
             settings.data_dir = data_dir;
         }
+        refuse_engines(&settings)?;
         let mesh: MeshSettings = config.section("mesh")?;
         let peers: Peers = config.section("peers")?;
         let limits = config.section("rate_limits")?;
@@ -83,7 +85,7 @@ impl HubBuilder {
         // Declared for `Config::check`; the binary has used it before it builds a hub.
         let _: TelemetryConfig = config.section("telemetry")?;
 
-        std::fs::create_dir_all(&settings.data_dir).map_err(|source| StartError::DataDir {
+        private::create_dir(&settings.data_dir).map_err(|source| StartError::DataDir {
             path: settings.data_dir.clone(),
             source,
         })?;
@@ -132,4 +134,27 @@ impl HubBuilder {
             parts: Mutex::default(),
         })))
     }
+}
+
+/// An address of an engine that this version cannot use must not be ignored: whoever sets it believes that
+/// the data goes there.
+fn refuse_engines(settings: &HubSettings) -> Result<(), StartError> {
+    for (key, variable, engine, url) in [
+        (
+            "database_url",
+            "DATABASE_URL",
+            "PostgreSQL",
+            &settings.database_url,
+        ),
+        ("amqp_url", "AMQP_URL", "RabbitMQ", &settings.amqp_url),
+        ("redis_url", "REDIS_URL", "Redis", &settings.redis_url),
+    ] {
+        if !url.expose().is_empty() {
+            return Err(StartError::config(
+                "hub",
+                format!("{key} is set, but this version cannot use {engine} yet; unset {variable}"),
+            ));
+        }
+    }
+    Ok(())
 }

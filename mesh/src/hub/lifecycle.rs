@@ -17,6 +17,7 @@ use crate::{
     events,
     health::{Component, Phase},
     service::{BoxError, Service, StartError, Task},
+    telemetry,
 };
 
 /// How a shutdown ended.
@@ -70,17 +71,24 @@ impl Hub {
         for (service, task) in tasks {
             self.spawn(service, task);
         }
-        for name in self.registry().local_services() {
+        inner.tasks.spawn(telemetry::keep_metrics(
+            inner.clock.clone(),
+            inner.stop_tasks.clone(),
+        ));
+        {
+            let mut phase = inner.phase.lock();
+            // Whoever drains a hub that is still starting has the last word.
+            if *phase != Phase::Starting {
+                return Ok(());
+            }
+            *phase = Phase::Serving;
+        }
+        for name in self.registry().local_services().chain([""]) {
             inner
                 .reporter
                 .set_service_status(name, ServingStatus::Serving)
                 .await;
         }
-        inner
-            .reporter
-            .set_service_status("", ServingStatus::Serving)
-            .await;
-        *inner.phase.lock() = Phase::Serving;
         Ok(())
     }
 

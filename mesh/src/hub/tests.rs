@@ -88,8 +88,9 @@ async fn a_task_that_dies_makes_the_process_unready() {
         .task("fails", |_: Shutdown| async { Err::<(), _>("no luck") })
         .build();
     hub.start(vec![service]).await.unwrap();
-    hub.0.tasks.close();
-    hub.0.tasks.wait().await;
+    while hub.0.parts.lock().failed_tasks.len() < 2 {
+        tokio::task::yield_now().await;
+    }
     let health = hub.health().await;
     let dead: Vec<_> = health.components.iter().filter(|c| !c.healthy).collect();
     assert_eq!(dead.len(), 2, "{health:?}");
@@ -123,6 +124,9 @@ async fn what_is_wrong_at_start_is_one_line_that_names_it() {
         ("peers.orders", "127.0.0.1", "127.0.0.1"),
         ("mesh.internal_key", "short", "internal_key"),
         ("hub.listen", "everywhere", "listen"),
+        ("hub.database_url", "postgres://u:p@db/hub", "DATABASE_URL"),
+        ("hub.amqp_url", "amqp://mq", "AMQP_URL"),
+        ("hub.redis_url", "redis://cache", "REDIS_URL"),
         ("mesh.concurency", "1", "concurency"),
     ] {
         let sources = Sources::default().with_override(path, value);
@@ -221,4 +225,21 @@ async fn a_consumer_needs_a_store() {
     let service = Service::builder("things").consumer(Note).build();
     let error = hub.start(vec![service]).await.unwrap_err();
     assert!(error.to_string().contains("things"));
+}
+
+#[tokio::test]
+async fn a_hub_that_is_drained_while_it_starts_never_takes_requests() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    let drainer = hub.clone();
+    let service = Service::builder("things")
+        .store(hub.store("things", MIGRATIONS).await.unwrap())
+        .consumer(Note)
+        .build();
+    // The start waits for the store's parked events, and the drain comes in between.
+    let (started, ()) = tokio::join!(hub.start(vec![service]), drainer.drain());
+    started.unwrap();
+    assert!(!hub.is_ready());
+    assert_eq!(hub.phase(), Phase::Draining);
+    hub.shutdown(Duration::from_secs(5)).await;
 }

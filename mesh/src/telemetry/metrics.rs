@@ -3,9 +3,15 @@
 //! Code records through the `metrics` facade; this module owns the one recorder of the process and
 //! renders it. There is no listener here: the gateway serves `/metrics` on its own port.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// How often recorded samples are condensed into their buckets.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -15,12 +21,19 @@ const SECONDS: &[f64] = &[
     5.0, 10.0, 30.0,
 ];
 
+/// Bounds of the number of writes that share a commit.
+const GROUP_SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
 /// Makes the Prometheus recorder the process's recorder. Later calls do nothing, so that several hubs
 /// of one test process share it.
 pub fn install_metrics() {
     HANDLE.get_or_init(|| {
         let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS);
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+            .and_then(|builder| {
+                let groups = Matcher::Full("hub_store_group_size".to_owned());
+                builder.set_buckets_for_metric(groups, GROUP_SIZES)
+            });
         let recorder = match builder {
             Ok(builder) => builder.build_recorder(),
             Err(error) => {
@@ -55,6 +68,20 @@ pub fn render_metrics() -> String {
             handle.render()
         })
         .unwrap_or_default()
+}
+
+/// Condenses recorded samples from time to time until `stop` is cancelled. The recorder keeps every sample
+/// of a histogram until somebody reads it, so without this a hub that nobody scrapes would grow for ever.
+pub(crate) async fn keep_metrics(clock: Clock, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(UPKEEP_INTERVAL) => {}
+        }
+        if let Some(handle) = HANDLE.get().and_then(Option::as_ref) {
+            handle.run_upkeep();
+        }
+    }
 }
 
 /// The process's resident memory in bytes, where the system tells.
