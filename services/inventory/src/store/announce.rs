@@ -8,7 +8,7 @@ use mesh::{
 };
 
 use super::{
-    holds::{Moment, Outcome},
+    terms::{Moment, Outcome},
     views::Reservation,
 };
 use crate::wire::timestamp;

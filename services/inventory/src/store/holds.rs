@@ -1,72 +1,19 @@
 //! Carrying out what [`crate::domain::hold`] decides: each function is one transaction's worth of
 //! statements and emits the events that tell of it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use mesh::{
-    Ids, args,
+    args,
     store::{Row, Store, StoreError, Tx},
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     announce,
+    terms::{Line, Moment, Outcome, Shortage},
     units::{free, hold_units, plan, ship},
     views::{Reservation, reservation},
 };
-use crate::{
-    cause::Cause,
-    domain::hold::{Demand, HoldStatus, Move, answer},
-};
-
-/// When, by whom and how something is done to a hold.
-#[derive(Clone, Debug)]
-pub struct Moment {
-    /// The time.
-    pub now: DateTime<Utc>,
-    /// Source of the ids of reservations and movements.
-    pub ids: Ids,
-    /// How long a new hold lasts.
-    pub hold_for: TimeDelta,
-    /// What brought it about.
-    pub cause: Cause,
-}
-
-/// A line to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Id of the variant.
-    pub variant_id: String,
-    /// Units, at least 1.
-    pub quantity: i64,
-}
-
-/// A line that could not be held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shortage {
-    /// Id of the variant.
-    pub variant_id: String,
-    /// Stock keeping unit; empty when the variant is not known.
-    pub sku: String,
-    /// Units asked for.
-    pub requested: i64,
-    /// Units that were available.
-    pub available: i64,
-}
-
-/// How a reservation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything is held.
-    Held {
-        /// What is held where.
-        reservations: Vec<Reservation>,
-    },
-    /// Nothing is held.
-    Refused {
-        /// The lines that fell short; empty when the order was given up before.
-        shortages: Vec<Shortage>,
-    },
-}
+use crate::domain::hold::{Demand, HoldStatus, Move, answer};
 
 /// What is stored about an order's hold.
 struct Hold {

@@ -3,13 +3,15 @@
 mod announce;
 mod holds;
 mod shelves;
+mod terms;
 mod units;
 mod views;
 
 use mesh::store::Migration;
 
-pub use holds::{Line, Moment, Outcome, Shortage, due_holds, expire, perform, reserve};
+pub use holds::{due_holds, expire, perform, reserve};
 pub use shelves::{NewVariant, SetStock, add_variants, set_stock};
+pub use terms::{Line, Moment, Outcome, Shortage};
 pub use views::{Reservation, VariantStock, product_stock, reservations_of, scarce, variant_stock};
 
 /// The migrations of the store.

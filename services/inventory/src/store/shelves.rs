@@ -5,7 +5,10 @@ use mesh::{
     store::{StoreError, Tx},
 };
 
-use super::{holds::Moment, units::Totals};
+use super::{
+    terms::Moment,
+    units::{Movement, Totals},
+};
 use crate::domain::opening::split;
 
 /// A variant as the catalog announces it.
@@ -73,16 +76,15 @@ pub async fn add_variants(
                 args![&variant.variant_id, location, share],
             )
             .await?;
-            movement(
-                tx,
-                moment,
-                &variant.variant_id,
-                location,
-                share,
-                "opening",
-                "catalog",
-                "",
-            )
+            Movement {
+                variant_id: &variant.variant_id,
+                location_id: location,
+                delta: share,
+                kind: "opening",
+                actor: "catalog",
+                ..Movement::default()
+            }
+            .record(tx, moment)
             .await?;
         }
         Totals::read(&variant.variant_id, row)?
@@ -153,16 +155,16 @@ pub async fn set_stock(tx: &Tx, moment: &Moment, count: &SetStock) -> Result<(),
     if delta == 0 {
         return Ok(());
     }
-    movement(
-        tx,
-        moment,
-        &count.variant_id,
-        &count.location_id,
+    Movement {
+        variant_id: &count.variant_id,
+        location_id: &count.location_id,
         delta,
-        "count",
-        &count.actor,
-        &count.reason,
-    )
+        kind: "count",
+        actor: &count.actor,
+        reason: &count.reason,
+        ..Movement::default()
+    }
+    .record(tx, moment)
     .await?;
     let row = tx
         .one(
@@ -175,33 +177,4 @@ pub async fn set_stock(tx: &Tx, moment: &Moment, count: &SetStock) -> Result<(),
         .announce(tx, &moment.cause, &product_id)
         .await?;
     Ok(())
-}
-
-#[allow(clippy::too_many_arguments, reason = "one parameter per column")]
-async fn movement(
-    tx: &Tx,
-    moment: &Moment,
-    variant_id: &str,
-    location_id: &str,
-    delta: i64,
-    kind: &str,
-    actor: &str,
-    reason: &str,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO stock_movements (movement_id, variant_id, location_id, delta, kind, actor, reason, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        args![
-            moment.ids.uuid(),
-            variant_id,
-            location_id,
-            delta,
-            kind,
-            actor,
-            reason,
-            moment.now
-        ],
-    )
-    .await
-    .map(drop)
 }

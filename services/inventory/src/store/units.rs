@@ -13,7 +13,7 @@ use mesh::{
 };
 
 use super::{
-    holds::{Line, Moment, Shortage},
+    terms::{Line, Moment, Shortage},
     views::Reservation,
 };
 use crate::{
@@ -221,18 +221,15 @@ pub(super) async fn ship(
             ],
         )
         .await?;
-        tx.execute(
-            "INSERT INTO stock_movements (movement_id, variant_id, location_id, delta, kind, order_id, \
-             created_at) VALUES ($1, $2, $3, $4, 'shipped', $5, $6)",
-            args![
-                moment.ids.uuid(),
-                &reservation.variant_id,
-                &reservation.location_id,
-                -reservation.quantity,
-                order_id,
-                moment.now,
-            ],
-        )
+        Movement {
+            variant_id: &reservation.variant_id,
+            location_id: &reservation.location_id,
+            delta: -reservation.quantity,
+            kind: "shipped",
+            order_id: Some(order_id),
+            ..Movement::default()
+        }
+        .record(tx, moment)
         .await?;
     }
     for (variant_id, quantity) in by_variant(reservations) {
@@ -248,4 +245,39 @@ pub(super) async fn ship(
             .await?;
     }
     Ok(())
+}
+
+/// Why units on hand of a shelf change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Movement<'a> {
+    pub(super) variant_id: &'a str,
+    pub(super) location_id: &'a str,
+    pub(super) delta: i64,
+    /// `opening`, `count` or `shipped`.
+    pub(super) kind: &'static str,
+    pub(super) order_id: Option<&'a str>,
+    pub(super) actor: &'a str,
+    pub(super) reason: &'a str,
+}
+
+impl Movement<'_> {
+    pub(super) async fn record(self, tx: &Tx, moment: &Moment) -> Result<(), StoreError> {
+        tx.execute(
+            "INSERT INTO stock_movements (movement_id, variant_id, location_id, delta, kind, order_id, \
+             actor, reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            args![
+                moment.ids.uuid(),
+                self.variant_id,
+                self.location_id,
+                self.delta,
+                self.kind,
+                self.order_id,
+                self.actor,
+                self.reason,
+                moment.now,
+            ],
+        )
+        .await
+        .map(drop)
+    }
 }

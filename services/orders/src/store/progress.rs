@@ -158,8 +158,16 @@ pub(crate) async fn advance(
         &present.status_reason
     };
     let seq = present.event_seq + 1;
-    write_order(tx, moment, order_id, &present, &after, &news, reason, seq).await?;
-    write_saga(tx, moment, order_id, &present, &after, &news).await?;
+    let change = Change {
+        order_id,
+        present: &present,
+        after: &after,
+        news: &news,
+        reason,
+        seq,
+    };
+    write_order(tx, moment, &change).await?;
+    write_saga(tx, moment, &change).await?;
 
     let mark = |data| moment.cause.mark(Emission::new(order_id, data), order_id);
     let mut own_event = None;
@@ -214,17 +222,25 @@ pub(crate) async fn advance(
     Ok(Progress::Moved)
 }
 
-#[allow(clippy::too_many_arguments, reason = "one statement's worth of facts")]
-async fn write_order(
-    tx: &Tx,
-    moment: &Moment,
-    order_id: &str,
-    present: &Present,
-    after: &Facts,
-    news: &News,
-    reason: &str,
+/// An order before and after the news.
+struct Change<'a> {
+    order_id: &'a str,
+    present: &'a Present,
+    after: &'a Facts,
+    news: &'a News,
+    reason: &'a str,
     seq: i64,
-) -> Result<(), StoreError> {
+}
+
+async fn write_order(tx: &Tx, moment: &Moment, change: &Change<'_>) -> Result<(), StoreError> {
+    let Change {
+        order_id,
+        present,
+        after,
+        news,
+        reason,
+        seq,
+    } = *change;
     let payment = news.payment.as_ref();
     let shipment = news.shipment.as_ref();
     let changed = tx
@@ -271,14 +287,14 @@ async fn write_order(
     }
 }
 
-async fn write_saga(
-    tx: &Tx,
-    moment: &Moment,
-    order_id: &str,
-    present: &Present,
-    after: &Facts,
-    news: &News,
-) -> Result<(), StoreError> {
+async fn write_saga(tx: &Tx, moment: &Moment, change: &Change<'_>) -> Result<(), StoreError> {
+    let Change {
+        order_id,
+        present,
+        after,
+        news,
+        ..
+    } = *change;
     let step = after.step();
     let moved = step != present.step;
     // A finished saga waits for nothing but, once delivered, for its closing.

@@ -1,8 +1,11 @@
 //! States and territories of the United States, and the ZIP code prefixes that the Postal Service gives
 //! them (Publication 65, three-digit ranges).
 
-/// Postal abbreviation, name, and ranges of the first three digits of its ZIP codes.
-const STATES: &[(&str, &str, &[(u16, u16)])] = &[
+/// Ranges of the first three digits of ZIP codes.
+type Prefixes = &'static [(u16, u16)];
+
+/// Postal abbreviation, name, and the prefixes of its ZIP codes.
+const STATES: &[(&str, &str, Prefixes)] = &[
     ("AL", "Alabama", &[(350, 369)]),
     ("AK", "Alaska", &[(995, 999)]),
     ("AZ", "Arizona", &[(850, 865)]),
