@@ -62,3 +62,6 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .consumer(Cancel { dispatch })
         .build())
 }
+
+#[cfg(test)]
+mod tests;

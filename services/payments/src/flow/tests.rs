@@ -497,6 +497,32 @@ async fn a_refund_whose_answer_is_lost_is_finished_once() {
 }
 
 #[tokio::test]
+async fn a_refund_that_two_finish_counts_once() {
+    let world = World::new("pm_card_visa").await;
+    world.charge().await.unwrap();
+    let due = world
+        .desk
+        .write(&Cause::default(), |tx, moment| async move {
+            let new = ledger::NewRefund {
+                key: None,
+                reason: String::new(),
+            };
+            let size = ledger::RefundSize::Exactly(2_500);
+            ledger::reserve_refund(&tx, &moment, ORDER, size, new, moment.now).await
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    for _ in 0..2 {
+        world.desk.give(&due).await.unwrap();
+    }
+    world.desk.recover().await.unwrap();
+    let audit = world.audit().await;
+    assert_eq!((audit.refunded, audit.refund_events), (2_500, 1));
+    world.check().await;
+}
+
+#[tokio::test]
 async fn a_shopper_pays_an_intent() {
     let world = World::new("intent").await;
     let shopper = world.shopper();
