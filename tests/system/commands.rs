@@ -49,7 +49,7 @@ async fn mistakes_at_start_are_one_clear_line() {
     assert_one_line(&no_folder, &[&file]);
 
     let address = hub_command(here, &["up"], &[("HUB_LISTEN", "nowhere")]).await;
-    assert_one_line(&address, &["listen", "nowhere"]);
+    assert_one_line(&address, &["listen", "HUB_LISTEN"]);
 }
 
 #[tokio::test]

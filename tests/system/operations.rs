@@ -190,9 +190,11 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
 
 #[tokio::test]
 async fn a_shop_of_somebodys_own_has_nothing_of_the_demo() {
-    let hub = Hub::start_with(empty().env("HUB__HUB__PROFILE", "production"))
-        .await
-        .unwrap();
+    // Without a word about who charges cards a shop in production does not start.
+    let production = empty()
+        .env("HUB__HUB__PROFILE", "production")
+        .env("HUB__PAYMENTS__PROVIDER", "test");
+    let hub = Hub::start_with(production).await.unwrap();
     let shop = hub.api();
     shop.get("/dev/mailbox")
         .await

@@ -404,16 +404,13 @@ async fn every_rpc_has_its_routes_in_the_openapi_document_or_says_why_not() {
             routes += 1;
         }
     }
+    let verbs = ["get", "put", "post", "delete", "patch"];
     let documented: usize = document["paths"]
         .as_object()
         .unwrap()
-        .values()
-        .map(|path| {
-            ["get", "put", "post", "delete", "patch"]
-                .iter()
-                .filter(|verb| path[**verb].is_object())
-                .count()
-        })
+        .iter()
+        .filter(|(path, _)| !path.starts_with("/health") && *path != "/metrics")
+        .map(|(_, path)| verbs.iter().filter(|verb| path[**verb].is_object()).count())
         .sum();
     assert_eq!(
         documented, routes,
