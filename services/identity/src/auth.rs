@@ -17,8 +17,8 @@ use crate::{
     keys::KeyRing,
     mail::{self, Outbox, Purpose},
     passwords::Passwords,
-    sessions::{Opened, Sessions},
-    users::{self, NewUser, Users},
+    sessions::{self, Opened, Sessions},
+    users::{self, NewUser, StoredUser, Users},
 };
 
 /// Answers `AuthService`.
@@ -102,7 +102,9 @@ impl AuthService for AuthHandler {
     ) -> Result<Response<Session>, Status> {
         let token = request.into_inner().refresh_token;
         if token.is_empty() {
-            return Err(Failure::unauthenticated("there is no refresh token").into());
+            return Err(
+                Failure::new(Reason::InvalidCredentials, "there is no refresh token").into(),
+            );
         }
         let opened = self.sessions.renew(&token).await?;
         if opened.role == "guest" {
@@ -142,11 +144,10 @@ impl AuthService for AuthHandler {
         request: Request<ResendVerificationRequest>,
     ) -> Result<Response<Accepted>, Status> {
         let email = email::normalize(&request.into_inner().email);
-        if let Some(account) = self.users.by_email(&email).await?
-            && !account.user.email_verified
-        {
-            self.write_mail(Purpose::VerifyEmail, &account.user).await?;
-        }
+        let account = self.users.by_email(&email).await?;
+        let unconfirmed = account.filter(|account| !account.user.email_verified);
+        self.write_mail(Purpose::VerifyEmail, &email, unconfirmed)
+            .await?;
         Ok(accepted(
             "if the address belongs to an unconfirmed account, a mail is on its way",
         ))
@@ -157,10 +158,9 @@ impl AuthService for AuthHandler {
         request: Request<ForgotPasswordRequest>,
     ) -> Result<Response<Accepted>, Status> {
         let email = email::normalize(&request.into_inner().email);
-        if let Some(account) = self.users.by_email(&email).await? {
-            self.write_mail(Purpose::ResetPassword, &account.user)
-                .await?;
-        }
+        let account = self.users.by_email(&email).await?;
+        self.write_mail(Purpose::ResetPassword, &email, account)
+            .await?;
         Ok(accepted(
             "if the address belongs to an account, a mail is on its way",
         ))
@@ -177,17 +177,17 @@ impl AuthService for AuthHandler {
         password::check("new_password", &new_password, "")?;
         let password_hash = self.passwords.hash(new_password).await?;
         let (hash, now) = (opaque::hash(&token), self.clock.now());
-        let user_id = self
+        let ended = self
             .store
             .write(move |tx| async move {
                 let (user_id, email) = mail::redeem(&tx, Purpose::ResetPassword, hash, now).await?;
                 users::set_password(&tx, &user_id, password_hash, now).await?;
                 // Whoever could read the mail owns the address.
                 users::confirm_email(&tx, &user_id, &email, now).await?;
-                Ok::<_, Failure>(user_id)
+                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now).await?)
             })
             .await?;
-        self.sessions.revoke_all(&user_id).await?;
+        self.sessions.announce_all(&ended).await;
         Ok(accepted("the password is set; sign in with it"))
     }
 
@@ -262,12 +262,27 @@ impl AuthHandler {
         })
     }
 
-    async fn write_mail(&self, purpose: Purpose, user: &User) -> Result<(), Failure> {
-        let mail = self
-            .outbox
-            .token_mail(purpose, &user.user_id, &user.email, &user.name)?;
+    /// Writes a mail to `account`; without one it does as much for nobody.
+    async fn write_mail(
+        &self,
+        purpose: Purpose,
+        email: &str,
+        account: Option<StoredUser>,
+    ) -> Result<(), Failure> {
+        let user = account.map(|account| account.user);
+        let (user_id, name) = user
+            .as_ref()
+            .map_or(("", ""), |user| (&user.user_id, &user.name));
+        let mail = self.outbox.token_mail(purpose, user_id, email, name)?;
+        let exists = user.is_some();
         self.store
-            .write(move |tx| async move { mail.write(&tx).await })
+            .write(move |tx| async move {
+                if exists {
+                    mail.write(&tx).await
+                } else {
+                    mail.pretend(&tx).await
+                }
+            })
             .await
     }
 }

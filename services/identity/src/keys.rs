@@ -21,6 +21,9 @@ use parking_lot::RwLock;
 
 use crate::config::IdentityConfig;
 
+/// How much longer than its tokens a key stays published: rotation is considered once an hour, so a key
+/// signs up to an hour longer than it should, and whoever verifies keeps a key set for a while.
+const OVERLAP: TimeDelta = TimeDelta::hours(3);
 /// Keys that may be published at the same time; bounds the key set.
 const PUBLISHED: i64 = 16;
 
@@ -63,7 +66,7 @@ impl KeyRing {
         let keys = match load(&store, clock.now()).await? {
             Some(keys) => keys,
             None => {
-                create(&store, clock.now(), key_life + access_life).await?;
+                create(&store, clock.now(), key_life + access_life + OVERLAP).await?;
                 load(&store, clock.now())
                     .await?
                     .ok_or_else(|| Failure::internal(NoKey))?
@@ -95,7 +98,8 @@ impl KeyRing {
     pub async fn rotate_if_due(&self) -> Result<(), Failure> {
         let now = self.clock.now();
         if now - self.keys.read().signer_created >= self.key_life {
-            create(&self.store, now, self.key_life + self.access_life).await?;
+            let life = self.key_life + self.access_life + OVERLAP;
+            create(&self.store, now, life).await?;
         }
         self.store
             .write(move |tx| async move {
@@ -179,4 +183,44 @@ fn public_key(row: &Row) -> Result<JsonWebKey, StoreError> {
         alg: "ES256".to_owned(),
         r#use: "sig".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh::Ids;
+
+    use super::*;
+    use crate::migrations;
+
+    #[tokio::test]
+    async fn a_key_is_published_as_long_as_its_tokens_live() {
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let ids = Ids::seeded(clock.clone(), 7);
+        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids)
+            .await
+            .unwrap();
+        let config = IdentityConfig::default();
+        let ring = KeyRing::open(store, clock.clone(), &config).await.unwrap();
+        let life = config.key_life().to_std().unwrap();
+        let first = ring.signer().kid;
+        let is_published = || ring.published().keys.iter().any(|key| key.kid == first);
+
+        // Just before it is due, and again an hour later, as housekeeping does.
+        clock.advance(life - Duration::from_secs(1));
+        ring.rotate_if_due().await.unwrap();
+        assert_eq!(ring.signer().kid, first);
+        clock.advance(Duration::from_secs(3600));
+        ring.rotate_if_due().await.unwrap();
+        assert_ne!(ring.signer().kid, first);
+        assert!(is_published(), "it signed until now");
+
+        clock.advance(config.access_life().to_std().unwrap());
+        ring.rotate_if_due().await.unwrap();
+        assert!(is_published(), "its last token has only just expired");
+        clock.advance(Duration::from_secs(4 * 3600));
+        ring.rotate_if_due().await.unwrap();
+        assert!(!is_published());
+    }
 }

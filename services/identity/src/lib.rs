@@ -101,7 +101,7 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         store: store.clone(),
         profile: hub.profile(),
     };
-    let mail_store = store.clone();
+    let (mail_store, housekeeping_store) = (store.clone(), store.clone());
     let mail_clock = clock.clone();
     Ok(Service::builder("identity")
         .rpc(AuthServiceServer::new(auth))
@@ -110,14 +110,22 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .rpc(MailboxServiceServer::new(mailbox))
         .store(store.clone())
         .task("mail", move |shutdown: Shutdown| async move {
-            mail::deliver(mail_store, mail_clock, transport, shutdown).await
+            mail::deliver(mail_store, mail_clock, transport, shutdown).await;
         })
         .task("housekeeping", move |shutdown: Shutdown| async move {
             loop {
-                keys.rotate_if_due().await?;
-                sessions.remove_expired().await?;
+                // Whatever fails now is done in the next round.
+                for outcome in [
+                    keys.rotate_if_due().await,
+                    sessions.remove_expired().await,
+                    mail::remove_old(&housekeeping_store, clock.now()).await,
+                ] {
+                    if let Err(error) = outcome {
+                        tracing::warn!(%error, "housekeeping did not finish");
+                    }
+                }
                 tokio::select! {
-                    () = shutdown.cancelled() => return Ok::<(), mesh::Failure>(()),
+                    () = shutdown.cancelled() => return,
                     () = clock.sleep(HOUSEKEEPING) => {}
                 }
             }

@@ -28,6 +28,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Tries before a mail is given up; with doubling pauses from one minute that is about a day.
 const ATTEMPTS: i64 = 11;
 
+/// How long mails are kept that were sent or given up.
+const KEPT: TimeDelta = TimeDelta::days(30);
+/// Rows that are removed at once.
+const SWEEP: i64 = 500;
+
 /// What a token in a mail is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
@@ -144,7 +149,7 @@ impl TokenMail {
             "INSERT INTO mail_tokens (token_hash, user_id, purpose, email, expires_at)
              VALUES ($1, $2, $3, $4, $5)",
             args![
-                self.token.hash,
+                &self.token.hash,
                 &self.user_id,
                 self.purpose.name(),
                 &self.email,
@@ -152,6 +157,23 @@ impl TokenMail {
             ],
         )
         .await?;
+        self.insert(tx).await
+    }
+
+    /// Does as much as [`TokenMail::write`] and leaves nothing behind: for an address without an account,
+    /// so that the time of the answer does not tell that there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn pretend(self, tx: &Tx) -> Result<(), Failure> {
+        let mail_id = self.mail_id.clone();
+        self.insert(tx).await?;
+        tx.execute("DELETE FROM mails WHERE mail_id = $1", args![mail_id])
+            .await?;
+        Ok(())
+    }
+
+    async fn insert(self, tx: &Tx) -> Result<(), Failure> {
         tx.execute(
             "INSERT INTO mails (mail_id, recipient, subject, body, token, created_at, next_attempt_at)
              VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -268,25 +290,48 @@ impl Transport {
 struct BadSetting(&'static str);
 
 /// Sends what is due until shutdown.
-///
-/// # Errors
-/// The store fails.
-pub async fn deliver(
-    store: Store,
-    clock: Clock,
-    transport: Transport,
-    shutdown: Shutdown,
-) -> Result<(), Failure> {
+pub async fn deliver(store: Store, clock: Clock, transport: Transport, shutdown: Shutdown) {
     loop {
-        deliver_round(&store, &clock, &transport).await?;
+        // A store that fails for a while must not end the mail for good.
+        if let Err(error) = deliver_round(&store, &clock, &transport, &shutdown).await {
+            tracing::warn!(%error, "mails wait");
+        }
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return,
             () = clock.sleep(PAUSE) => {}
         }
     }
 }
 
-async fn deliver_round(store: &Store, clock: &Clock, transport: &Transport) -> Result<(), Failure> {
+/// Removes mails that were sent or given up long ago.
+///
+/// # Errors
+/// The store fails.
+pub async fn remove_old(store: &Store, now: DateTime<Utc>) -> Result<(), Failure> {
+    let before = now - KEPT;
+    loop {
+        let removed = store
+            .write(move |tx| async move {
+                tx.execute(
+                    "DELETE FROM mails WHERE mail_id IN (SELECT mail_id FROM mails
+                     WHERE created_at < $1 AND next_attempt_at IS NULL ORDER BY created_at LIMIT $2)",
+                    args![before, SWEEP],
+                )
+                .await
+            })
+            .await?;
+        if removed < SWEEP as u64 {
+            return Ok(());
+        }
+    }
+}
+
+async fn deliver_round(
+    store: &Store,
+    clock: &Clock,
+    transport: &Transport,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
     let due = store
         .all(
             "SELECT mail_id, recipient, subject, body, attempts FROM mails
@@ -295,6 +340,9 @@ async fn deliver_round(store: &Store, clock: &Clock, transport: &Transport) -> R
         )
         .await?;
     for row in due {
+        if shutdown.is_cancelled() {
+            break;
+        }
         let mail_id: String = row.get("mail_id")?;
         let attempts = row.get::<i64>("attempts")? + 1;
         let sent = transport
@@ -318,15 +366,114 @@ async fn deliver_round(store: &Store, clock: &Clock, transport: &Transport) -> R
                 (None, Some(now + pause))
             }
         };
+        // A mail that has left is not kept: its token would sign in whoever reads the database. The
+        // developers' mailbox is the place where mails are read, so there they stay.
+        let is_over = next.is_none() && !matches!(transport, Transport::Mailbox);
         store
             .write(move |tx| async move {
                 tx.execute(
-                    "UPDATE mails SET attempts = $2, sent_at = $3, next_attempt_at = $4 WHERE mail_id = $1",
-                    args![mail_id, attempts, sent_at, next],
+                    "UPDATE mails SET attempts = $2, sent_at = $3, next_attempt_at = $4,
+                         body = CASE WHEN $5 THEN '' ELSE body END,
+                         token = CASE WHEN $5 THEN '' ELSE token END
+                     WHERE mail_id = $1",
+                    args![mail_id, attempts, sent_at, next, is_over],
                 )
                 .await
             })
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrations;
+
+    async fn fixture() -> (Store, Clock, Outbox) {
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let ids = Ids::seeded(clock.clone(), 7);
+        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids.clone())
+            .await
+            .unwrap();
+        let outbox = Outbox::new(clock.clone(), ids, &IdentityConfig::default());
+        (store, clock, outbox)
+    }
+
+    async fn mails(store: &Store) -> i64 {
+        let row = store
+            .one("SELECT COUNT(*) AS n FROM mails", args![])
+            .await
+            .unwrap();
+        row.unwrap().get("n").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_mail_to_nobody_leaves_nothing() {
+        let (store, _, outbox) = fixture().await;
+        let mail = outbox
+            .token_mail(Purpose::ResetPassword, "", "nobody@hub.test", "")
+            .unwrap();
+        store
+            .write(move |tx| async move { mail.pretend(&tx).await })
+            .await
+            .unwrap();
+        assert_eq!(mails(&store).await, 0);
+    }
+
+    #[tokio::test]
+    async fn mails_that_are_over_go_and_those_that_are_due_stay() {
+        let (store, clock, _) = fixture().await;
+        for (mail_id, next) in [("over", None), ("due", Some(clock.now()))] {
+            let now = clock.now();
+            store
+                .write(move |tx| async move {
+                    tx.execute(
+                        "INSERT INTO mails (mail_id, recipient, subject, body, token, created_at,
+                             next_attempt_at) VALUES ($1, 'a@hub.test', 's', 'b', 't', $2, $3)",
+                        args![mail_id, now, next],
+                    )
+                    .await
+                })
+                .await
+                .map_err(Failure::from)
+                .unwrap();
+        }
+        remove_old(&store, clock.now()).await.unwrap();
+        assert_eq!(mails(&store).await, 2);
+        clock.advance(Duration::from_secs(31 * 24 * 3600));
+        remove_old(&store, clock.now()).await.unwrap();
+        assert_eq!(mails(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_was_given_up_keeps_no_token() {
+        let (store, clock, outbox) = fixture().await;
+        let mail = outbox
+            .token_mail(Purpose::VerifyEmail, "", "nobody@hub.test", "")
+            .unwrap();
+        store
+            .write(move |tx| async move { mail.insert(&tx).await })
+            .await
+            .unwrap();
+        let config = IdentityConfig {
+            // Nobody listens there.
+            smtp_url: "smtp+plain://127.0.0.1:1".to_owned().into(),
+            ..IdentityConfig::default()
+        };
+        let transport = Transport::new(&config).unwrap();
+        let shutdown = Shutdown::new();
+        let token = async || -> String {
+            let row = store.one("SELECT token FROM mails", args![]).await.unwrap();
+            row.unwrap().get("token").unwrap()
+        };
+        for _ in 0..ATTEMPTS {
+            assert!(!token().await.is_empty());
+            deliver_round(&store, &clock, &transport, &shutdown)
+                .await
+                .unwrap();
+            clock.advance(Duration::from_secs(24 * 3600));
+        }
+        assert!(token().await.is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     addresses::Addresses,
     domain::email,
     mail::{Outbox, Purpose},
-    sessions::Sessions,
+    sessions::{self, Sessions},
     users::{self, ProfileChange, Users},
 };
 
@@ -75,11 +75,15 @@ impl UserService for ProfileHandler {
 
     async fn delete_me(&self, request: Request<DeleteMeRequest>) -> Result<Response<()>, Status> {
         let user_id = caller(&request);
-        let (id, now) = (user_id.clone(), self.users.now());
-        self.store
-            .write(move |tx| async move { users::delete(&tx, &id, now).await })
+        let now = self.users.now();
+        let ended = self
+            .store
+            .write(move |tx| async move {
+                users::delete(&tx, &user_id, now).await?;
+                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now).await?)
+            })
             .await?;
-        self.sessions.revoke_all(&user_id).await?;
+        self.sessions.announce_all(&ended).await;
         Ok(Response::new(()))
     }
 

@@ -180,28 +180,11 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn revoke_all(&self, user_id: &str) -> Result<(), Failure> {
-        let (id, now) = (user_id.to_owned(), self.clock.now());
-        let ended = self
-            .store
-            .write(move |tx| async move {
-                tx.all(
-                    "UPDATE sessions SET revoked_at = $2 WHERE session_id IN (
-                         SELECT session_id FROM sessions WHERE subject = $1 AND revoked_at IS NULL LIMIT $3
-                     ) RETURNING session_id",
-                    args![id, now, SESSIONS_OF_USER],
-                )
-                .await
-            })
-            .await?;
-        for row in &ended {
-            self.announce(row.get("session_id")?).await;
+    /// Tells the edge that these sessions have ended, once the transaction of [`end_all`] is committed.
+    pub async fn announce_all(&self, sessions: &[String]) {
+        for session_id in sessions {
+            self.announce(session_id).await;
         }
-        Ok(())
     }
 
     /// Tells the edge again which sessions have ended while their access tokens may still be alive:
@@ -261,6 +244,28 @@ impl Sessions {
             .put(&format!("revoked-session:{session_id}"), "1", life)
             .await;
     }
+}
+
+/// Ends all sessions of a user in the transaction of what ends them, so that a new password never leaves the
+/// old sessions alive. Returns their ids, for [`Sessions::announce_all`].
+///
+/// # Errors
+/// The store fails.
+pub async fn end_all(
+    tx: &Tx,
+    user_id: &str,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Vec<String>, StoreError> {
+    tx.all(
+        "UPDATE sessions SET revoked_at = $2 WHERE session_id IN (
+             SELECT session_id FROM sessions WHERE subject = $1 AND revoked_at IS NULL LIMIT $3
+         ) RETURNING session_id",
+        args![user_id, now, SESSIONS_OF_USER],
+    )
+    .await?
+    .iter()
+    .map(|row| row.get("session_id"))
+    .collect()
 }
 
 async fn insert_token(
@@ -400,7 +405,14 @@ mod tests {
         let one = sessions.open_user("u-1", "customer").await.unwrap();
         let two = sessions.open_user("u-1", "customer").await.unwrap();
         let other = sessions.open_user("u-2", "customer").await.unwrap();
-        sessions.revoke_all("u-1").await.unwrap();
+        let now = sessions.clock.now();
+        let ended = sessions
+            .store
+            .write(move |tx| async move { end_all(&tx, "u-1", now).await })
+            .await
+            .unwrap();
+        sessions.announce_all(&ended).await;
+        assert!(is_revoked(&sessions, &two.session_id).await);
         assert!(sessions.renew(&one.refresh_token).await.is_err());
         assert!(sessions.renew(&other.refresh_token).await.is_ok());
         sessions.cache.clear().await;

@@ -236,19 +236,23 @@ pub async fn change_profile(
 /// Sets a password hash.
 ///
 /// # Errors
-/// The store fails.
+/// [`Reason::NotFound`] without the user.
 pub async fn set_password(
     tx: &Tx,
     user_id: &str,
     password_hash: String,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    tx.execute(
-        "UPDATE users SET password_hash = $2, updated_at = $3, version = version + 1
-         WHERE user_id = $1 AND deleted_at IS NULL",
-        args![user_id, password_hash, now],
-    )
-    .await?;
+    let changed = tx
+        .execute(
+            "UPDATE users SET password_hash = $2, updated_at = $3, version = version + 1
+             WHERE user_id = $1 AND deleted_at IS NULL",
+            args![user_id, password_hash, now],
+        )
+        .await?;
+    if changed == 0 {
+        return Err(Failure::not_found("user", user_id));
+    }
     let event = UserUpdated {
         user_id: user_id.to_owned(),
         changed_fields: vec!["password".to_owned()],
