@@ -131,7 +131,11 @@ fn what_is_left_is_what_was_not_ordered() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let names = ["a", "b", "c"];
     let adds = || prop::collection::vec((0..names.len(), 1..20_i64), 0..6);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(24));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     runner
         .run(&(adds(), adds()), |(before, after)| {
             runtime.block_on(async {

@@ -43,14 +43,15 @@ CREATE TABLE products (
     -- SHA-256 of the import row that the product was last made from; NULL after any other change.
     content_hash     BLOB
 );
--- One index per order, over the whole shop and within a category. Each is read in both directions.
+-- One index per order, over the whole shop and within a category. Each is read in both directions. Those
+-- by price have more columns, so that filtered products are counted without reading the table.
 CREATE INDEX products_by_popularity ON products (popularity, seq) WHERE status = 'active';
-CREATE INDEX products_by_price ON products (price_key, seq) WHERE status = 'active';
+CREATE INDEX products_by_price ON products (price_key, seq, brand, rating_milli, in_stock) WHERE status = 'active';
 CREATE INDEX products_by_name ON products (name_key, seq) WHERE status = 'active';
 CREATE INDEX products_by_rating ON products (rating_milli, seq) WHERE status = 'active';
 CREATE INDEX products_by_created ON products (created_at, seq) WHERE status = 'active';
 CREATE INDEX products_by_category_popularity ON products (category_slug, popularity, seq) WHERE status = 'active';
-CREATE INDEX products_by_category_price ON products (category_slug, price_key, seq) WHERE status = 'active';
+CREATE INDEX products_by_category_price ON products (category_slug, price_key, seq, brand, rating_milli, in_stock) WHERE status = 'active';
 CREATE INDEX products_by_category_name ON products (category_slug, name_key, seq) WHERE status = 'active';
 CREATE INDEX products_by_category_rating ON products (category_slug, rating_milli, seq) WHERE status = 'active';
 CREATE INDEX products_by_category_created ON products (category_slug, created_at, seq) WHERE status = 'active';

@@ -12,8 +12,15 @@ use crate::domain::{
     sort::{Sort, SortKey},
 };
 
-/// A filter that lets at most this many products through drives the list; otherwise its order is walked.
-const SELECTIVE: i64 = 4_000;
+/// A filter drives the list when it lets at most this many of `products` through; otherwise the order is
+/// walked. Walking until `PAGE` of m matches are found looks at about `PAGE * products / m` rows and
+/// driving looks at m, so they cost the same at the square root of `PAGE * products`. The page counts
+/// double, because other filters make matches rarer for the walk.
+fn selective(products: i64) -> i64 {
+    const PAGE: i64 = 20;
+    const LEAST: i64 = 500;
+    products.max(0).saturating_mul(2 * PAGE).isqrt().max(LEAST)
+}
 
 /// How a list is found, and how many products it has when the counters know.
 #[derive(Clone, Debug)]
@@ -84,9 +91,10 @@ pub async fn plan(
         let products = counters::between(store, None, Kind::Rating, least, i64::MAX).await?;
         estimates.push((products, Driver::Rating));
     }
+    let limit = selective(category_products);
     let driver = estimates
         .into_iter()
-        .filter(|(products, _)| *products <= SELECTIVE)
+        .filter(|(products, _)| *products <= limit)
         .min_by_key(|(products, _)| *products)
         .map_or(Driver::Walk, |(_, driver)| driver);
     let total = counted(store, within, &filters).await?;

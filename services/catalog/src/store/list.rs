@@ -168,19 +168,13 @@ fn statement(selection: &Selection, window: &Window) -> Statement {
     statement
 }
 
-/// A statement that counts a selection, at most `bound`.
+/// A statement that counts a selection, at most `bound`. An index by price has all columns that filters test,
+/// so the range of prices is open to it.
 pub(super) fn count_statement(selection: &Selection, bound: i64) -> Statement {
     let mut statement = Statement::default();
-    let conditions = tests(&mut statement, selection, SortKey::Popularity);
+    let conditions = tests(&mut statement, selection, SortKey::Price);
     let source = match (&selection.driver, &selection.categories) {
         (Driver::Walk, None) => "FROM products q WHERE q.status = 'active'".to_owned(),
-        (Driver::Walk, Some(_)) => driven(
-            &mut statement,
-            &Selection {
-                driver: Driver::Category,
-                ..selection.clone()
-            },
-        ),
         _ => driven(&mut statement, selection),
     };
     let bound = statement.bind(bound);

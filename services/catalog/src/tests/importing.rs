@@ -145,7 +145,11 @@ fn what_is_derived_follows_any_changes() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let change = (0..12_usize, 0..40_usize, any::<bool>());
     let strategy = prop::collection::vec(prop::collection::vec(change, 1..8), 1..6);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(12));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 12,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     runner
         .run(&strategy, |batches| {
             runtime.block_on(async {

@@ -230,7 +230,11 @@ fn every_way_to_find_products_gives_the_same_rows() {
         prop_assert!(plan.total.is_none_or(|total| total == all.len() as i64));
         Ok(())
     };
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     runner.run(&strategy, check).unwrap();
 }
 
@@ -315,4 +319,30 @@ async fn a_list_reads_its_order_off_an_index() {
             "{within}"
         );
     }
+    let counted = plan(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM products q WHERE q.status = 'active' AND q.brand IN ('a') \
+         AND q.price_key >= 5 AND q.rating_milli + 0 >= 4 AND q.in_stock = 1 LIMIT 9)",
+    )
+    .await;
+    assert!(
+        counted.contains("COVERING INDEX products_by_price"),
+        "{counted}"
+    );
+    let counted = plan(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM products q WHERE q.status = 'active' \
+         AND q.category_slug IN (SELECT value FROM json_each('[]')) AND q.brand IN ('a') AND q.in_stock = 1 LIMIT 9)",
+    )
+    .await;
+    assert!(
+        counted.contains("COVERING INDEX products_by_category_price"),
+        "{counted}"
+    );
+    let counted = plan(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM products q WHERE q.status = 'active' AND q.brand IN ('a') LIMIT 9)",
+    )
+    .await;
+    assert!(
+        counted.contains("COVERING INDEX products_by_price"),
+        "{counted}"
+    );
 }
