@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::HeaderMap;
-use mesh::{Failure, Hub, Principal, config::Profile, rpc::GrpcRoutes};
+use mesh::{CallContext, Failure, Hub, Principal, config::Profile, rpc::GrpcRoutes};
 use transcoding::{Options, Transcoder};
 
 use crate::{
@@ -16,10 +16,11 @@ use crate::{
     call::Backend,
     config::{AuthConfig, GatewayConfig, Network},
     cors::Cors,
+    exchange::Exchange,
     idempotency::Ledger,
     limits::{Limits, Standing},
     pages::Pages,
-    routes::{Route, Routes},
+    routes::{Route, Routes, describe_metrics},
     shared_cache::{GenerationMark, SharedCache},
 };
 
@@ -75,6 +76,7 @@ impl Edge {
         let routes = Routes::new(hub);
         let cookies = CookieJar::new(&auth, routes.refresh_paths(&transcoder));
         let clock = hub.clock().clone();
+        describe_metrics();
         Ok(Self {
             proxies,
             routes,
@@ -113,6 +115,32 @@ impl Edge {
         self.ledger
             .get()
             .ok_or_else(|| Failure::unavailable("the gateway is starting"))
+    }
+
+    /// Who sent a request to `route`; one request is taken out of the caller's budget.
+    ///
+    /// # Errors
+    /// Credentials that prove nothing, or a budget that is used up. Who sends bad credentials draws
+    /// from the budget of its address, so that guessing is no way around it.
+    pub async fn identify(
+        &self,
+        headers: &HeaderMap,
+        route: &Route,
+        exchange: &Exchange,
+        context: &CallContext,
+        notes: &mut Notes,
+    ) -> Result<Caller, Failure> {
+        match self.auth.caller(headers, route, context).await {
+            Ok(caller) => {
+                notes.caller = Some(caller.clone());
+                self.draw(route, &caller.principal, exchange.address(), notes)?;
+                Ok(caller)
+            }
+            Err(failure) => {
+                self.draw(route, &Principal::anonymous(), exchange.address(), notes)?;
+                Err(failure)
+            }
+        }
     }
 
     /// Takes one request to `route` out of the caller's budget.

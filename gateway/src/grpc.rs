@@ -152,11 +152,8 @@ async fn pass(
         request.headers_mut().remove(header::COOKIE);
     }
     let caller = edge
-        .auth
-        .caller(request.headers(), &route, &context)
+        .identify(request.headers(), &route, exchange, &context, notes)
         .await?;
-    edge.draw(&route, &caller.principal, exchange.address(), notes)?;
-    notes.caller = Some(caller.clone());
     match caller.via {
         Via::Cookie => csrf::check(request.method(), request.headers())?,
         Via::StaleCookie => edge.cookies.drop_access(&mut notes.headers),

@@ -4,11 +4,13 @@
 //! reasons says what it is called and which status it has. Clients that ask for it get RFC 9457
 //! problem details, all others the house envelope.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use mesh::{Failure, Reason, Rendered};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tonic::Status;
 use transcoding::{RequestError, RequestErrorKind, ResponseError, RouteError};
 
@@ -83,11 +85,14 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, format.content_type());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(delay) = rendered.retry_after {
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(delay.as_secs().max(1)),
-            );
+        // What is not available may be again soon.
+        let soon = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        if let Some(seconds) = rendered
+            .retry_after
+            .map(|delay| delay.as_secs().max(1))
+            .or(soon)
+        {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(rendered.reason));
@@ -118,6 +123,62 @@ fn challenge(reason: Reason) -> HeaderValue {
     })
 }
 
+/// The house envelope.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: House<'a>,
+}
+
+#[derive(Serialize)]
+struct House<'a> {
+    code: &'a str,
+    message: &'a str,
+    details: Details<'a>,
+    timestamp: String,
+    request_id: &'a str,
+}
+
+/// Problem details of RFC 9457, with ours as extension members.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    code: &'a str,
+    #[serde(flatten)]
+    details: Details<'a>,
+    timestamp: String,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<Violation<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    preconditions: Vec<Precondition<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Violation<'a> {
+    field: &'a str,
+    description: &'a str,
+}
+
+#[derive(Serialize)]
+struct Precondition<'a> {
+    r#type: &'a str,
+    subject: &'a str,
+    description: &'a str,
+}
+
 /// The error body.
 pub fn render(
     rendered: &Rendered,
@@ -126,58 +187,54 @@ pub fn render(
     request_id: &str,
     now: DateTime<Utc>,
 ) -> Bytes {
-    let timestamp = now.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let mut details = Map::new();
-    details.insert("reason".into(), rendered.reason.as_str().into());
-    if !rendered.fields.is_empty() {
-        let violations = rendered
+    let details = Details {
+        reason: rendered.reason.as_str(),
+        violations: rendered
             .fields
             .iter()
-            .map(|violation| json!({"field": violation.field, "description": violation.message}))
-            .collect();
-        details.insert("violations".into(), Value::Array(violations));
-    }
-    if !rendered.metadata.is_empty() {
-        details.insert("metadata".into(), json!(rendered.metadata));
-    }
-    if !rendered.preconditions.is_empty() {
-        let preconditions = rendered
+            .map(|violation| Violation {
+                field: &violation.field,
+                description: &violation.message,
+            })
+            .collect(),
+        metadata: &rendered.metadata,
+        preconditions: rendered
             .preconditions
             .iter()
-            .map(|(kind, subject, description)| {
-                json!({"type": kind, "subject": subject, "description": description})
+            .map(|(kind, subject, description)| Precondition {
+                r#type: kind,
+                subject,
+                description,
             })
-            .collect();
-        details.insert("preconditions".into(), Value::Array(preconditions));
-    }
-    if let Some(delay) = rendered.retry_after {
-        details.insert("retry_after_seconds".into(), delay.as_secs().max(1).into());
-    }
-    let body = match format {
-        ErrorFormat::House => json!({"error": {
-            "code": rendered.seed_code(),
-            "message": rendered.message,
-            "details": details,
-            "timestamp": timestamp,
-            "request_id": request_id,
-        }}),
-        ErrorFormat::Problem => {
-            let mut problem = details;
-            problem.insert("type".into(), problem_type(rendered.reason).into());
-            problem.insert("title".into(), rendered.reason.spec().message.into());
-            problem.insert("status".into(), status.as_u16().into());
-            problem.insert("detail".into(), rendered.message.as_str().into());
-            problem.insert(
-                "instance".into(),
-                format!("urn:hub:request:{request_id}").into(),
-            );
-            problem.insert("code".into(), rendered.seed_code().into());
-            problem.insert("timestamp".into(), timestamp.into());
-            problem.insert("request_id".into(), request_id.into());
-            Value::Object(problem)
-        }
+            .collect(),
+        retry_after_seconds: rendered.retry_after.map(|delay| delay.as_secs().max(1)),
     };
-    body.to_string().into()
+    let timestamp = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let code = rendered.seed_code();
+    let json = match format {
+        ErrorFormat::House => serde_json::to_vec(&Envelope {
+            error: House {
+                code,
+                message: &rendered.message,
+                details,
+                timestamp,
+                request_id,
+            },
+        }),
+        ErrorFormat::Problem => serde_json::to_vec(&Problem {
+            r#type: problem_type(rendered.reason),
+            title: rendered.reason.spec().message,
+            status: status.as_u16(),
+            detail: &rendered.message,
+            instance: format!("urn:hub:request:{request_id}"),
+            code,
+            details,
+            timestamp,
+            request_id,
+        }),
+    };
+    // Text and numbers always serialise; an empty body is the least that can be said otherwise.
+    json.unwrap_or_default().into()
 }
 
 fn problem_type(reason: Reason) -> String {
@@ -262,6 +319,7 @@ impl From<ResponseError> for Refusal {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use http_body_util::BodyExt;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -3,7 +3,11 @@
 //! Nothing here names a route: that a reply opens a session shows in its type, that a request
 //! exchanges a refresh token in its fields.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use contracts::hub::options::v1::Policy;
 use mesh::{
@@ -63,11 +67,12 @@ pub struct EventFields {
     pub kind: Option<u32>,
 }
 
-#[derive(Debug)]
+/// Made when first used, so that `/metrics` shows what has happened and not what could.
+#[derive(Debug, Default)]
 struct Meters {
     /// By class of HTTP status, 1xx to 5xx.
-    requests: [Counter; 5],
-    duration: Histogram,
+    requests: [OnceLock<Counter>; 5],
+    duration: OnceLock<Histogram>,
 }
 
 /// All RPCs by their gRPC path.
@@ -160,40 +165,52 @@ impl Route {
                 .is_some_and(|p| p.opens_guest_session),
             shared,
             stales_shared,
-            meters: Meters::of(policy),
+            meters: Meters::default(),
             policy: Arc::clone(policy),
         }
     }
 
-    /// Counts one request on an HTTP face.
+    /// Counts one request.
     pub fn observe(&self, status: http::StatusCode, took: Duration) {
+        const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
-        if let Some(counter) = self.meters.requests.get(class) {
-            counter.increment(1);
+        let policy = &self.policy;
+        if let (Some(counter), Some(name)) = (self.meters.requests.get(class), CLASSES.get(class)) {
+            counter
+                .get_or_init(|| {
+                    metrics::counter!(
+                        "gateway_requests_total",
+                        "service" => policy.service.clone(),
+                        "method" => policy.method.clone(),
+                        "status" => *name,
+                    )
+                })
+                .increment(1);
         }
-        self.meters.duration.record(took.as_secs_f64());
+        self.meters
+            .duration
+            .get_or_init(|| {
+                metrics::histogram!(
+                    "gateway_request_duration_seconds",
+                    "service" => policy.service.clone(),
+                    "method" => policy.method.clone(),
+                )
+            })
+            .record(took.as_secs_f64());
     }
 }
 
-impl Meters {
-    fn of(policy: &MethodPolicy) -> Self {
-        let labels = |class: &'static str| {
-            metrics::counter!(
-                "gateway_requests_total",
-                "service" => policy.service.clone(),
-                "method" => policy.method.clone(),
-                "status" => class,
-            )
-        };
-        Self {
-            requests: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(labels),
-            duration: metrics::histogram!(
-                "gateway_request_duration_seconds",
-                "service" => policy.service.clone(),
-                "method" => policy.method.clone(),
-            ),
-        }
-    }
+/// Says what the gateway's metrics mean.
+pub fn describe_metrics() {
+    metrics::describe_counter!(
+        "gateway_requests_total",
+        "Requests served at the edge, by RPC and class of HTTP status"
+    );
+    metrics::describe_histogram!(
+        "gateway_request_duration_seconds",
+        metrics::Unit::Seconds,
+        "Time from a request's arrival to its response's headers"
+    );
 }
 
 fn package(method: &MethodDescriptor) -> String {

@@ -14,14 +14,20 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// The page for `hub`: demo users are shown where they exist.
 pub(super) fn page(hub: &Hub) -> String {
-    let (demo, email, password) = match hub.profile() {
-        Profile::Embedded => (DEMO, "customer@hub.test", "Holiday-Peak-2026!"),
-        Profile::Production => ("", "YOUR_EMAIL", "YOUR_PASSWORD"),
+    let (demo, email, password, product) = match hub.profile() {
+        Profile::Embedded => (
+            DEMO,
+            "customer@hub.test",
+            "Holiday-Peak-2026!",
+            "first-snow-pull-sled",
+        ),
+        Profile::Production => ("", "YOUR_EMAIL", "YOUR_PASSWORD", "PRODUCT"),
     };
     let base = format!("http://{}", hub.settings().listen);
     TEMPLATE
         .replace("{{demo}}", demo)
         .replace("{{base}}", &base)
+        .replace("{{product}}", product)
         .replace("{{email}}", email)
         .replace("{{password}}", password)
 }

@@ -133,14 +133,10 @@ impl Request<'_> {
         let headers = &self.parts.headers;
         let context = self.exchange.context(self.edge.hub.clock());
         let policy = &self.route.policy;
-        let caller = self.edge.auth.caller(headers, self.route, &context).await?;
-        self.edge.draw(
-            self.route,
-            &caller.principal,
-            self.exchange.address(),
-            notes,
-        )?;
-        notes.caller = Some(caller.clone());
+        let caller = self
+            .edge
+            .identify(headers, self.route, self.exchange, &context, notes)
+            .await?;
         if caller.via == Via::Cookie {
             csrf::check(&self.parts.method, headers)?;
         }

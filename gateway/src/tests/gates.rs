@@ -334,3 +334,12 @@ async fn the_signature_of_a_webhook_reaches_the_service() {
         "t=1,v1=abc"
     );
 }
+
+#[tokio::test]
+async fn guessing_tokens_draws_from_the_budget_of_the_address() {
+    let fixture = Fixture::with(&[("rate_limits.anonymous", "2")]).await;
+    let guess = || Request::get("/api/users/me").header("authorization", "Bearer a.b.c");
+    assert_eq!(fixture.send_from(900, guess(), "").await.status, 401);
+    assert_eq!(fixture.send_from(900, guess(), "").await.status, 401);
+    assert_eq!(fixture.send_from(900, guess(), "").await.status, 429);
+}
