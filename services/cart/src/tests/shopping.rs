@@ -209,10 +209,19 @@ async fn without_a_session_there_is_an_empty_cart_and_nothing_to_change() {
         refusal(&world.add(&nobody, "sled", 1).await.unwrap_err()).0,
         401
     );
-    let refused = world
+    let cleared = world
         .carts
         .clear_cart(by(&nobody, ClearCartRequest {}))
         .await
+        .unwrap();
+    assert_eq!(cleared.into_inner(), cart);
+    let remove = RemoveCartItemRequest {
+        cart_item_id: uuid::Uuid::nil().to_string(),
+    };
+    let refused = world
+        .carts
+        .remove_cart_item(by(&nobody, remove))
+        .await
         .unwrap_err();
-    assert_eq!(refusal(&refused).0, 401);
+    assert_eq!(refusal(&refused).0, 404);
 }
