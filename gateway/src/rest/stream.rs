@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use mesh::{Failure, Rendered, Shutdown};
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use transcoding::{
     Binding,
     stream::{SseEvent, StreamEncoder, StreamFormat},
@@ -100,7 +100,6 @@ enum Step {
     End,
     Failed(Status),
     Idle,
-    Stopping,
 }
 
 impl Relay {
@@ -115,7 +114,12 @@ impl Relay {
         match self.step().await {
             Step::Messages(messages) => out = messages,
             Step::Idle => self.encoder.keep_alive(&mut out),
-            Step::End | Step::Stopping => {
+            Step::End => {
+                self.over = true;
+                self.encoder.close(&mut out);
+            }
+            // Browsers come back by themselves and say what they have seen.
+            Step::Failed(status) if self.is_resumable(&status) => {
                 self.over = true;
                 self.encoder.close(&mut out);
             }
@@ -123,13 +127,8 @@ impl Relay {
                 self.over = true;
                 let rendered = Rendered::of(&status);
                 let now = self.edge.hub.clock().now();
-                let json = render(
-                    &rendered,
-                    http_status(&rendered),
-                    ErrorFormat::House,
-                    &self.request_id,
-                    now,
-                );
+                let status = http_status(&rendered);
+                let json = render(&rendered, status, ErrorFormat::House, &self.request_id, now);
                 self.encoder.failure(&json, &mut out);
             }
         }
@@ -141,8 +140,8 @@ impl Relay {
             let clock = self.edge.hub.clock().clone();
             let frame = tokio::select! {
                 biased;
+                () = self.stop.cancelled() => return Step::Failed(stopping()),
                 frame = self.body.frame() => frame,
-                () = self.stop.cancelled() => return Step::Stopping,
                 () = clock.sleep(self.heartbeat) => return Step::Idle,
             };
             let frame = match frame {
@@ -164,6 +163,12 @@ impl Relay {
                 Err(failure) => return Step::Failed(failure.into()),
             }
         }
+    }
+
+    /// Whether the stream only ended for now: its time is over, or the hub stops.
+    fn is_resumable(&self, status: &Status) -> bool {
+        self.encoder.format() == StreamFormat::Sse
+            && (status.code() == Code::DeadlineExceeded || self.stop.is_cancelled())
     }
 
     /// All messages that have arrived whole.
@@ -193,4 +198,8 @@ impl Relay {
         }
         Ok(out)
     }
+}
+
+fn stopping() -> Status {
+    Failure::unavailable("the hub is stopping; ask again").into()
 }

@@ -92,3 +92,23 @@ async fn messages_are_sent_when_they_come() {
         seen.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap()));
     }
 }
+
+#[tokio::test]
+async fn streams_end_when_the_hub_stops() {
+    let fixture = Fixture::new().await;
+    fixture.hub.shutdown_token().cancel();
+    let events = fixture
+        .send(
+            Request::get(EVENTS).header("accept", "text/event-stream"),
+            "",
+        )
+        .await;
+    assert!(!String::from_utf8_lossy(&events.body).contains("event: error"));
+    let lines = fixture
+        .send(
+            Request::get(EVENTS).header("accept", "application/x-ndjson"),
+            "",
+        )
+        .await;
+    assert!(String::from_utf8_lossy(&lines.body).contains("SERVICE_UNAVAILABLE"));
+}
