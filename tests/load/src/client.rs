@@ -18,6 +18,7 @@ pub struct Offer {
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    token: Option<String>,
     /// Variants with plenty of stock.
     pub offers: Vec<Offer>,
     /// Words to search for.
@@ -40,6 +41,7 @@ impl Client {
         let mut client = Self {
             http,
             url: url.trim_end_matches('/').to_owned(),
+            token: None,
             offers: Vec::new(),
             words: Vec::new(),
             categories: Vec::new(),
@@ -51,6 +53,29 @@ impl Client {
         })?;
         anyhow::ensure!(!client.offers.is_empty(), "nothing is in stock at {url}");
         Ok(client)
+    }
+
+    /// Opens a guest session that browsing requests carry from now on.
+    pub async fn sign_in(&mut self) -> anyhow::Result<()> {
+        let session: Value = self
+            .request(Method::POST, "/api/auth/guest")
+            .json(&serde_json::json!({}))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        self.token = session["access_token"].as_str().map(str::to_owned);
+        Ok(())
+    }
+
+    /// A browsing request to `path`.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        let request = self.request(Method::GET, path);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     async fn read_shop(&mut self) -> anyhow::Result<()> {
@@ -81,7 +106,7 @@ impl Client {
 
     async fn get_json(&self, path: &str) -> anyhow::Result<Value> {
         Ok(self
-            .request(Method::GET, path)
+            .get(path)
             .send()
             .await?
             .error_for_status()?

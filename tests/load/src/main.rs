@@ -46,6 +46,9 @@ struct Options {
     /// Share of checkouts, 0 to 1, that follow their order until it is `processing`.
     #[arg(long, default_value_t = 0.05)]
     follow: f64,
+    /// Browse with a session: signed-in answers are never taken from the shared cache
+    #[arg(long)]
+    signed_in: bool,
     /// Seed of the random choices: the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -62,7 +65,11 @@ async fn main() -> anyhow::Result<()> {
         (0.0..=1.0).contains(&options.follow),
         "--follow must be between 0 and 1"
     );
-    let client = Arc::new(Client::connect(&options.url).await?);
+    let mut client = Client::connect(&options.url).await?;
+    if options.signed_in {
+        client.sign_in().await?;
+    }
+    let client = Arc::new(client);
     if options.warmup > 0 {
         run(&options, &client, Duration::from_secs(options.warmup), 0).await?;
     }

@@ -20,6 +20,12 @@ const FOLLOW_FOR: Duration = Duration::from_secs(30);
 pub enum Scenario {
     /// Reads one product.
     Product,
+    /// Reads a page of a category or of everything, in some order.
+    List,
+    /// Reads the facets of a category or of everything.
+    Facets,
+    /// Types the beginning of a word.
+    Suggest,
     /// Reads a list, a product and its stock.
     Browse,
     /// Searches, one query in four with a typo.
@@ -49,6 +55,9 @@ impl Scenario {
         // A failed step ends the scenario; it is in the report already.
         let _ = match scenario {
             Self::Product => shopper.product(due).await,
+            Self::List => shopper.list(due).await,
+            Self::Facets => shopper.facets(due).await,
+            Self::Suggest => shopper.suggest(due).await,
             Self::Browse => shopper.browse(&mut due).await,
             Self::Search => shopper.search(due).await,
             Self::Cart | Self::Mixed => shopper.cart(&mut due).await.map(drop),
@@ -79,7 +88,47 @@ impl Shopper<'_> {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.client.request(Method::GET, path)
+        self.client.get(path)
+    }
+
+    async fn list(mut self, due: Instant) -> Result<(), Failed> {
+        const SORTS: [&str; 5] = ["popularity", "price", "name", "rating", "created_at"];
+        let sort = SORTS.choose(&mut self.start.random).unwrap_or(&"price");
+        let category = self.category();
+        let path = format!("/api/products?sort={sort}&{category}");
+        self.step("list", due, self.get(&path)).await.map(drop)
+    }
+
+    async fn facets(mut self, due: Instant) -> Result<(), Failed> {
+        let path = format!("/api/products/filters?{}", self.category());
+        self.step("facets", due, self.get(&path)).await.map(drop)
+    }
+
+    async fn suggest(mut self, due: Instant) -> Result<(), Failed> {
+        let word = self.word();
+        let typed: String = word
+            .chars()
+            .take(self.start.random.random_range(2..6))
+            .collect();
+        let request = self.get("/api/products/suggest").query(&[("q", typed)]);
+        self.step("suggest", due, request).await.map(drop)
+    }
+
+    /// A category as a query parameter; one time in four all of them.
+    fn category(&mut self) -> String {
+        if self.start.random.random_bool(0.25) {
+            return String::new();
+        }
+        let slug = self.client.categories.choose(&mut self.start.random);
+        slug.map_or_else(String::new, |slug| format!("category={slug}"))
+    }
+
+    fn word(&mut self) -> String {
+        self.client
+            .words
+            .choose(&mut self.start.random)
+            .cloned()
+            .unwrap_or_default()
     }
 
     async fn product(mut self, due: Instant) -> Result<(), Failed> {
@@ -106,12 +155,7 @@ impl Shopper<'_> {
     }
 
     async fn search(mut self, due: Instant) -> Result<(), Failed> {
-        let mut word = self
-            .client
-            .words
-            .choose(&mut self.start.random)
-            .cloned()
-            .unwrap_or_default();
+        let mut word = self.word();
         if self.start.random.random_bool(0.25) && word.is_ascii() && word.len() > 4 {
             word.remove(2);
         }
