@@ -1,4 +1,4 @@
-//! What the cart hears: an order was made of it.
+//! What the cart hears: an order was made of it, or its owner is gone.
 
 use async_trait::async_trait;
 use mesh::{
@@ -52,6 +52,32 @@ impl Consumer for EmptyOrdered {
         let now = self.clock.now();
         Ok(Effect::write(move |tx: Tx| async move {
             store::take_ordered(&tx, &ordered, now).await?;
+            Ok(())
+        }))
+    }
+}
+
+/// Forgets the cart of a user who is no longer one.
+#[derive(Debug)]
+pub struct ForgetUser;
+
+#[async_trait]
+impl Consumer for ForgetUser {
+    fn name(&self) -> &'static str {
+        "cart.forget-user"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["UserDeleted"]
+    }
+
+    async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
+        let Some(Data::UserDeleted(user)) = &event.data else {
+            return Ok(Effect::none());
+        };
+        let user_id = user.user_id.clone();
+        Ok(Effect::write(move |tx: Tx| async move {
+            store::forget_owner(&tx, &user_id).await?;
             Ok(())
         }))
     }

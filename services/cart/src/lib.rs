@@ -59,6 +59,7 @@ pub async fn register(hub: &mesh::Hub) -> Result<mesh::Service, mesh::StartError
         .rpc(CartServiceServer::new(handler))
         .store(store)
         .consumer(events::EmptyOrdered::new(hub.clock().clone()))
+        .consumer(events::ForgetUser)
         .task("expiry", move |shutdown| {
             expiry::sweep_regularly(sweep_store, clock, shutdown)
         })

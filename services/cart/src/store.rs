@@ -307,6 +307,16 @@ pub async fn take_ordered(
     Ok(())
 }
 
+/// Forgets the cart of an owner.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn forget_owner(tx: &Tx, owner_id: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM carts WHERE owner_id = $1", args![owner_id])
+        .await?;
+    Ok(())
+}
+
 /// Forgets expired carts, at most `limit`. Returns how many.
 ///
 /// # Errors

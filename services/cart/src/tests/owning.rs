@@ -106,3 +106,20 @@ async fn a_service_has_no_cart_of_its_own() {
     );
     assert_eq!(world.get(&service).await.cart_id, "");
 }
+
+#[tokio::test]
+async fn a_deleted_user_leaves_no_cart() {
+    let world = World::open().await;
+    world.shelf.put("sled", 1_000, 50);
+    for who in [guest(), customer()] {
+        world.add(&who, "sled", 1).await.unwrap();
+    }
+    world
+        .carts
+        .store
+        .write(|tx: mesh::store::Tx| async move { crate::store::forget_owner(&tx, "user-1").await })
+        .await
+        .unwrap();
+    assert_eq!(world.get(&customer()).await.cart_id, "");
+    assert_eq!(world.get(&guest()).await.items.len(), 1);
+}
