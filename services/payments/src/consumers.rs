@@ -7,10 +7,17 @@ use mesh::{
     store::Tx,
 };
 
-use crate::{NAME, cause::Cause, flow::Desk};
+use crate::{
+    NAME,
+    cause::Cause,
+    flow::{Asked, Desk},
+};
 
 /// Orders charged at the same time: most of the time goes into waiting for commits and the provider.
 const LANES: usize = 64;
+
+/// The service that carries the saga and repeats the events that a stuck one waits behind.
+const SAGA: &str = "orders";
 
 /// Charges an order once its goods are held.
 pub struct Charge {
@@ -40,9 +47,19 @@ impl Consumer for Charge {
         };
         let cause = Cause::event(event);
         let context = CallContext::background(NAME, &self.hub).with_traceparent(&event.traceparent);
+        let asked = match event.source.as_str() {
+            SAGA => Asked::Again,
+            _ => Asked::First,
+        };
         let record = self
             .desk
-            .charge(&context, &reserved.order_id, &event.correlation_id, &cause)
+            .charge(
+                &context,
+                &reserved.order_id,
+                &event.correlation_id,
+                asked,
+                &cause,
+            )
             .await?;
         let Some(record) = record else {
             return Ok(Effect::none());

@@ -21,6 +21,18 @@ use crate::{
 /// Orders scheduled at the same time: most of the time goes into waiting for others.
 const LANES: usize = 64;
 
+/// The service that carries the saga and repeats the events that a stuck one waits behind.
+const SAGA: &str = "orders";
+
+/// Who says that an order is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Payments, when it happened.
+    First,
+    /// The saga, because it waits for the shipment.
+    Again,
+}
+
 /// Plans shipments. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatch {
@@ -50,6 +62,13 @@ pub enum Plan {
         /// Why, for people.
         reason: String,
     },
+    /// What was decided is told again.
+    Retell {
+        /// Id of the order.
+        order_id: String,
+        /// The flow of events that it belongs to.
+        correlation_id: String,
+    },
 }
 
 impl Plan {
@@ -59,13 +78,17 @@ impl Plan {
     /// A store's.
     pub async fn write(&self, tx: &Tx, moment: &Moment) -> Result<(), StoreError> {
         match self {
-            Self::Ship(new) => store::schedule(tx, moment, new).await?,
+            Self::Ship(new) => drop(store::schedule(tx, moment, new).await?),
             Self::Fail {
                 order_id,
                 correlation_id,
                 reason,
-            } => store::fail(tx, moment, order_id, correlation_id, reason).await?,
-        };
+            } => drop(store::fail(tx, moment, order_id, correlation_id, reason).await?),
+            Self::Retell {
+                order_id,
+                correlation_id,
+            } => store::retell(tx, moment, order_id, correlation_id).await?,
+        }
         Ok(())
     }
 }
@@ -89,14 +112,22 @@ impl Dispatch {
         context: &CallContext,
         order_id: &str,
         correlation_id: &str,
+        asked: Asked,
         moment: &Moment,
     ) -> Result<Option<Plan>, Failure> {
-        if store::was_decided(&self.store, order_id).await? {
+        let decided = store::was_decided(&self.store, order_id).await?;
+        if decided && asked == Asked::First {
             return Ok(None);
         }
         let order = self.orders.order(context, order_id).await?;
         if !order.open {
             return Ok(None);
+        }
+        if decided {
+            return Ok(Some(Plan::Retell {
+                order_id: order.order_id,
+                correlation_id: correlation_id.to_owned(),
+            }));
         }
         let Some(choice) = self.selection.choose(context, &order, moment).await else {
             return Ok(Some(Plan::Fail {
@@ -160,9 +191,19 @@ impl Consumer for Schedule {
         };
         let context = CallContext::background(NAME, &self.hub).with_traceparent(&event.traceparent);
         let moment = self.dispatch.moment(event);
+        let asked = match event.source.as_str() {
+            SAGA => Asked::Again,
+            _ => Asked::First,
+        };
         let plan = self
             .dispatch
-            .plan(&context, &paid.order_id, &event.correlation_id, &moment)
+            .plan(
+                &context,
+                &paid.order_id,
+                &event.correlation_id,
+                asked,
+                &moment,
+            )
             .await?;
         let Some(plan) = plan else {
             return Ok(Effect::none());

@@ -32,7 +32,7 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::{
-    consumers::Dispatch,
+    consumers::{Asked, Dispatch},
     domain::{carriers::Carriers, choice::Method},
     migrations,
     orders::{Order, OrderBook},
@@ -152,11 +152,15 @@ impl World {
 
     /// The saga's step as the consumer does it.
     async fn schedule(&self, order_id: &str) {
+        self.schedule_as(order_id, Asked::First).await;
+    }
+
+    async fn schedule_as(&self, order_id: &str, asked: Asked) {
         let moment = self.dispatch.moment(&Envelope::default());
         let context = CallContext::new(self.clock.clone(), "e-1");
         let plan = self
             .dispatch
-            .plan(&context, order_id, order_id, &moment)
+            .plan(&context, order_id, order_id, asked, &moment)
             .await
             .unwrap();
         if let Some(plan) = plan {
@@ -240,6 +244,8 @@ async fn a_paid_order_is_scheduled_once_as_advised() {
     assert!(shipment.tracking_number.starts_with("SX"));
     assert_eq!(shipment.events.len(), 1);
     assert_eq!(world.events("ShipmentScheduled").await, 1);
+    world.schedule_as(&order, Asked::Again).await;
+    assert_eq!(world.events("ShipmentScheduled").await, 2);
 }
 
 #[tokio::test]
@@ -273,6 +279,8 @@ async fn where_nobody_goes_the_order_fails_once() {
     }
     assert!(world.of_order(&order_id()).await.is_none());
     assert_eq!(world.events("ShipmentFailed").await, 1);
+    world.schedule_as(&order_id(), Asked::Again).await;
+    assert_eq!(world.events("ShipmentFailed").await, 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use mesh::Failure;
 use super::{Desk, unavailable};
 use crate::{
     cause::Cause,
-    ledger::{self, DueRefund, NewRefund, PaymentStatus, RefundSize},
+    ledger::{self, Closed, DueRefund, NewRefund, PaymentStatus, RefundSize},
     provider::IntentState,
 };
 
@@ -23,7 +23,7 @@ impl Desk {
         cause: &Cause,
     ) -> Result<(), Failure> {
         let (id, correlation) = (order_id.to_owned(), correlation_id.to_owned());
-        let payment = self
+        let Closed { payment, again } = self
             .write(cause, move |tx, moment| async move {
                 ledger::close(&tx, &moment, &id, &correlation).await
             })
@@ -62,6 +62,13 @@ impl Desk {
             (PaymentStatus::Succeeded, _) => {
                 if let Some(due) = self.promise_rest(order_id, reason, cause).await? {
                     self.give(&due).await?;
+                } else if again {
+                    // Whoever asks again has not heard that it is done.
+                    let id = order_id.to_owned();
+                    self.write(cause, move |tx, moment| async move {
+                        ledger::retell_refund(&tx, &moment, &id).await
+                    })
+                    .await?;
                 }
             }
             (PaymentStatus::Failed | PaymentStatus::Canceled, _) => {}

@@ -17,6 +17,15 @@ use crate::{
     provider::{Card, Intent, IntentState, NewIntent, OpenIntent, ProviderError},
 };
 
+/// Who says that an order's goods are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Inventory, when it happened.
+    First,
+    /// The saga, because it waits for the payment.
+    Again,
+}
+
 /// What is to be written because goods were reserved.
 #[derive(Clone, Debug)]
 pub enum Record {
@@ -36,6 +45,11 @@ pub enum Record {
         /// The card that was charged.
         card: Card,
     },
+    /// How it ended is told again.
+    Retold {
+        /// Id of the order.
+        order_id: String,
+    },
     /// It cannot be charged.
     Failed {
         /// The payment, should it not be open yet.
@@ -52,6 +66,7 @@ impl Record {
             Self::Awaiting(_) | Self::GoodsHeld { .. } => "awaiting",
             Self::Free(_) => "free",
             Self::Paid { .. } => "succeeded",
+            Self::Retold { .. } => "retold",
             Self::Failed { .. } => "declined",
         };
         metrics::counter!("hub_payments_charges_total", "result" => result).increment(1);
@@ -77,6 +92,7 @@ impl Record {
             Self::Paid { order_id, card } => {
                 ledger::settle(tx, moment, &order_id, &card).await?;
             }
+            Self::Retold { order_id } => ledger::retell(tx, moment, &order_id).await?,
             Self::Failed { opening, decline } => {
                 ledger::open(tx, moment, &opening).await?;
                 ledger::fail(tx, moment, &opening.order_id, &decline).await?;
@@ -102,6 +118,7 @@ impl Desk {
         context: &CallContext,
         order_id: &str,
         correlation_id: &str,
+        asked: Asked,
         cause: &Cause,
     ) -> Result<Option<Record>, Failure> {
         let order = self.orders.order(context, order_id).await?;
@@ -113,7 +130,11 @@ impl Desk {
             .as_ref()
             .is_some_and(|p| p.closed || p.status != PaymentStatus::Pending)
         {
-            return Ok(None);
+            // An order that is still open after its payment has ended has not heard of the end.
+            let retold = Record::Retold {
+                order_id: order.order_id,
+            };
+            return Ok((asked == Asked::Again).then_some(retold));
         }
         if let Some(Payment {
             flow: Flow::Intent,

@@ -18,6 +18,7 @@ use mesh::{
     store::{Store, StoreError, Tx},
 };
 
+pub use charge::Asked;
 pub use confirm::{Caller, declined};
 pub use webhook::WebhookKey;
 

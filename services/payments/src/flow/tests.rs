@@ -20,7 +20,7 @@ use mesh::{
 use proptest::prelude::*;
 use switch::Switch;
 
-use super::{Caller, Desk, WebhookKey};
+use super::{Asked, Caller, Desk, WebhookKey};
 use crate::{
     cause::Cause,
     domain::method::Token,
@@ -219,9 +219,17 @@ impl World {
 
     /// The saga's step as the consumer does it: react, then write.
     async fn charge(&self) -> Result<(), Failure> {
+        self.charge_as(Asked::First).await
+    }
+
+    async fn charge_as(&self, asked: Asked) -> Result<(), Failure> {
         let context = CallContext::new(self.clock.clone(), "e-1");
         let cause = Cause::default();
-        if let Some(record) = self.desk.charge(&context, ORDER, ORDER, &cause).await? {
+        if let Some(record) = self
+            .desk
+            .charge(&context, ORDER, ORDER, asked, &cause)
+            .await?
+        {
             let moment = self.desk.moment(&cause);
             self.desk
                 .store
@@ -236,7 +244,7 @@ impl World {
         let context = CallContext::new(self.clock.clone(), "e-1");
         let _ = self
             .desk
-            .charge(&context, ORDER, ORDER, &Cause::default())
+            .charge(&context, ORDER, ORDER, Asked::First, &Cause::default())
             .await;
     }
 
@@ -308,11 +316,9 @@ impl World {
             "{audit:?}"
         );
         assert_eq!(audit.paid_events > 0, audit.charged > 0, "{audit:?}");
-        assert_eq!(
-            audit.refund_events,
-            self.number("SELECT count(*) FROM refunds WHERE status = 'succeeded'")
-                .await
-        );
+        // An end may be told again, but none goes untold.
+        let given = "SELECT count(*) FROM refunds WHERE status = 'succeeded'";
+        assert!(audit.refund_events >= self.number(given).await, "{audit:?}");
         assert_eq!(
             self.number("SELECT count(*) FROM refunds WHERE status = 'pending'")
                 .await,
@@ -409,6 +415,26 @@ async fn declines_fail_the_payment_with_their_code() {
         assert_eq!(world.audit().await.failed_events, 1, "{method}");
         world.check().await;
     }
+}
+
+#[tokio::test]
+async fn a_saga_that_missed_the_end_is_told_again() {
+    let world = World::new("pm_card_visa").await;
+    world.charge().await.unwrap();
+    world.charge_as(Asked::Again).await.unwrap();
+    let audit = world.audit().await;
+    assert_eq!((audit.charges, audit.paid_events), (1, 2));
+    world.cancel().await.unwrap();
+    world.cancel().await.unwrap();
+    let audit = world.audit().await;
+    assert_eq!((audit.refunded, audit.refund_events), (TOTAL, 2));
+    let same = "SELECT count(DISTINCT refund_id) FROM refunds";
+    assert_eq!(world.number(same).await, 1);
+
+    let world = World::new("pm_card_chargeDeclined").await;
+    world.charge().await.unwrap();
+    world.charge_as(Asked::Again).await.unwrap();
+    assert_eq!(world.audit().await.failed_events, 2);
 }
 
 #[tokio::test]

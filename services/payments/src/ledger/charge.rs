@@ -10,7 +10,7 @@ use mesh::{
 use super::{
     Moment,
     refund::{NewRefund, RefundSize, reserve_refund},
-    rows::{Flow, Payment},
+    rows::{Flow, Payment, PaymentStatus},
 };
 use crate::{
     domain::decline::Decline,
@@ -190,16 +190,7 @@ pub async fn settle(
         .await?;
     let Some(row) = row else { return Ok(false) };
     let payment = Payment::read(&row)?;
-    let data = Data::PaymentProcessed(events::PaymentProcessed {
-        order_id: payment.order_id.clone(),
-        payment_id: payment.payment_id.clone(),
-        payment_intent_id: payment.intent_id.clone().unwrap_or_default(),
-        amount: payment.amount.map(Money::to_wire),
-        brand: card.brand.clone(),
-        last4: card.last4.clone(),
-        method: CARD.to_owned(),
-    });
-    emit(tx, moment, &payment, data).await?;
+    emit(tx, moment, &payment, processed(&payment)).await?;
     if payment.closed {
         let refund =
             NewRefund::of_cancellation(order_id, "the order was cancelled before it was paid");
@@ -231,24 +222,29 @@ pub async fn fail(
         return Ok(false);
     };
     let payment = Payment::read(&row)?;
-    let data = Data::PaymentFailed(events::PaymentFailed {
-        order_id: payment.order_id.clone(),
-        payment_id: payment.payment_id.clone(),
-        amount: payment.amount.map(Money::to_wire),
-        code: decline.code.clone(),
-        reason: decline.reason.clone(),
-    });
-    emit(tx, moment, &payment, data).await?;
+    emit(tx, moment, &payment, failed(&payment, decline)).await?;
     Ok(true)
 }
 
-/// Closes an order to money, with a tombstone if nothing is known of it, and gives its payment.
+/// An order that was closed to money.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Its payment as it is now.
+    pub payment: Payment,
+    /// Whether it was closed before.
+    pub again: bool,
+}
+
+/// Closes an order to money, with a tombstone if nothing is known of it.
 pub async fn close(
     tx: &Tx,
     moment: &Moment,
     order_id: &str,
     correlation_id: &str,
-) -> Result<Payment, StoreError> {
+) -> Result<Closed, StoreError> {
+    let again = find(tx, order_id)
+        .await?
+        .is_some_and(|before| before.closed);
     let sql = format!(
         "INSERT INTO payments (order_id, payment_id, user_id, flow, status, amount_minor, currency, \
          closed, correlation_id, created_at, updated_at) \
@@ -266,7 +262,10 @@ pub async fn close(
         .ok_or_else(|| StoreError::Statement {
             message: "an upsert returned no row".to_owned(),
         })?;
-    Payment::read(&row)
+    Ok(Closed {
+        payment: Payment::read(&row)?,
+        again,
+    })
 }
 
 /// Looks at an attempt again later: the provider does not know yet.
@@ -289,6 +288,43 @@ pub async fn cancel(tx: &Tx, moment: &Moment, order_id: &str) -> Result<(), Stor
     )
     .await?;
     Ok(())
+}
+
+/// Tells again how a payment ended, for the saga that missed it. One that has not ended tells nothing.
+pub async fn retell(tx: &Tx, moment: &Moment, order_id: &str) -> Result<(), StoreError> {
+    let Some(payment) = find(tx, order_id).await? else {
+        return Ok(());
+    };
+    match payment.status {
+        PaymentStatus::Succeeded => emit(tx, moment, &payment, processed(&payment)).await,
+        PaymentStatus::Failed => {
+            let decline = Decline::of(&payment.failure_code);
+            emit(tx, moment, &payment, failed(&payment, &decline)).await
+        }
+        PaymentStatus::Pending | PaymentStatus::Canceled => Ok(()),
+    }
+}
+
+fn processed(payment: &Payment) -> Data {
+    Data::PaymentProcessed(events::PaymentProcessed {
+        order_id: payment.order_id.clone(),
+        payment_id: payment.payment_id.clone(),
+        payment_intent_id: payment.intent_id.clone().unwrap_or_default(),
+        amount: payment.amount.map(Money::to_wire),
+        brand: payment.card.brand.clone(),
+        last4: payment.card.last4.clone(),
+        method: CARD.to_owned(),
+    })
+}
+
+fn failed(payment: &Payment, decline: &Decline) -> Data {
+    Data::PaymentFailed(events::PaymentFailed {
+        order_id: payment.order_id.clone(),
+        payment_id: payment.payment_id.clone(),
+        amount: payment.amount.map(Money::to_wire),
+        code: decline.code.clone(),
+        reason: decline.reason.clone(),
+    })
 }
 
 pub(super) async fn emit(

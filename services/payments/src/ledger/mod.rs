@@ -9,12 +9,12 @@ mod refund;
 mod rows;
 
 pub use charge::{
-    Begun, Opening, begin_direct, begin_shopper_attempt, cancel, close, end_attempt, fail,
-    goods_held, open, settle, tell_decline, watch,
+    Begun, Closed, Opening, begin_direct, begin_shopper_attempt, cancel, close, end_attempt, fail,
+    goods_held, open, retell, settle, tell_decline, watch,
 };
 pub use refund::{
     DueRefund, NewRefund, RefundRefused, RefundSize, Refunded, drop_refund, due_refunds,
-    finish_refund, postpone_refund, reconcile, reserve_refund,
+    finish_refund, postpone_refund, reconcile, reserve_refund, retell_refund,
 };
 pub use rows::{
     Flow, Payment, PaymentStatus, Refund, RefundStatus, by_intent, by_order, refunds_of,

@@ -11,7 +11,7 @@ use mesh::{
 use super::{
     Moment,
     charge::emit,
-    rows::{Payment, Refund, currency},
+    rows::{Payment, Refund, RefundStatus, currency},
 };
 use crate::{cause::Cause, provider::Intent};
 
@@ -113,16 +113,19 @@ async fn balance(tx: &Tx, order_id: &str) -> Result<Option<Balance>, StoreError>
     }))
 }
 
-/// Whether a refund under this key was promised before.
-async fn is_promised(tx: &Tx, key: Option<&str>) -> Result<bool, StoreError> {
-    let Some(key) = key else { return Ok(false) };
-    let row = tx
-        .one(
-            "SELECT 1 FROM refunds WHERE idempotency_key = $1",
-            args![key],
-        )
-        .await?;
-    Ok(row.is_some())
+/// What became of an earlier refund under this key.
+async fn earlier(tx: &Tx, key: Option<&str>) -> Result<Option<RefundStatus>, StoreError> {
+    let Some(key) = key else { return Ok(None) };
+    let sql = format!(
+        "SELECT {} FROM refunds WHERE idempotency_key = $1",
+        Refund::COLUMNS
+    );
+    let row = tx.one(&sql, args![key]).await?;
+    Ok(row
+        .as_ref()
+        .map(Refund::read)
+        .transpose()?
+        .map(|refund| refund.status))
 }
 
 /// Promises a refund: sets money aside that no other refund can promise. The provider is asked after
@@ -141,7 +144,15 @@ pub async fn reserve_refund(
     let Some(intent_id) = before.intent_id else {
         return Ok(Err(RefundRefused::NothingLeft));
     };
-    if before.left == 0 || is_promised(tx, new.key.as_deref()).await? {
+    let key = match earlier(tx, new.key.as_deref()).await? {
+        Some(RefundStatus::Pending | RefundStatus::Succeeded) => {
+            return Ok(Err(RefundRefused::NothingLeft));
+        }
+        // The provider refused that one and always would under its key: this is another attempt.
+        Some(RefundStatus::Failed) => None,
+        None => new.key,
+    };
+    if before.left == 0 {
         return Ok(Err(RefundRefused::NothingLeft));
     }
     let minor = match size {
@@ -167,7 +178,7 @@ pub async fn reserve_refund(
     }
     let (code, charged, currency) = (before.currency.to_string(), before.charged, before.currency);
     let refund_id = moment.ids.uuid().to_string();
-    let key = new.key.unwrap_or_else(|| refund_id.clone());
+    let key = key.unwrap_or_else(|| refund_id.clone());
     tx.execute(
         "INSERT INTO refunds (refund_id, order_id, intent_id, idempotency_key, amount_minor, currency, \
          status, reason, next_attempt_at, causation_id, traceparent, created_at, updated_at) \
@@ -253,16 +264,40 @@ async fn tell(tx: &Tx, moment: &Moment, order_id: &str, refund: &Refund) -> Resu
         .await?;
     let Some(row) = row else { return Ok(()) };
     let payment = Payment::read(&row)?;
+    emit(tx, moment, &payment, processed(&payment, refund)).await
+}
+
+/// Tells again of the last refund of a payment that has gone back in full, for the saga that missed it.
+pub async fn retell_refund(tx: &Tx, moment: &Moment, order_id: &str) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT {} FROM payments WHERE order_id = $1 AND refunded_minor = amount_minor \
+         AND amount_minor > 0",
+        Payment::COLUMNS
+    );
+    let payment = tx.one(&sql, args![order_id]).await?;
+    let sql = format!(
+        "SELECT {} FROM refunds WHERE order_id = $1 AND status = 'succeeded' \
+         ORDER BY refund_id DESC LIMIT 1",
+        Refund::COLUMNS
+    );
+    let refund = tx.one(&sql, args![order_id]).await?;
+    if let (Some(payment), Some(refund)) = (payment, refund) {
+        let (payment, refund) = (Payment::read(&payment)?, Refund::read(&refund)?);
+        emit(tx, moment, &payment, processed(&payment, &refund)).await?;
+    }
+    Ok(())
+}
+
+fn processed(payment: &Payment, refund: &Refund) -> Data {
     let charged = payment.amount.map_or(0, |amount| amount.minor);
-    let data = Data::RefundProcessed(events::RefundProcessed {
-        order_id: order_id.to_owned(),
+    Data::RefundProcessed(events::RefundProcessed {
+        order_id: payment.order_id.clone(),
         refund_id: refund.refund_id.clone(),
         payment_intent_id: refund.intent_id.clone(),
         amount: Some(refund.amount.to_wire()),
         total_refunded: Some(Money::new(payment.refunded, refund.amount.currency).to_wire()),
         fully_refunded: payment.refunded == charged,
-    });
-    emit(tx, moment, &payment, data).await
+    })
 }
 
 /// Gives up a refund that the provider will never do: what it had promised is there for others again.

@@ -5,6 +5,8 @@ CREATE TABLE fulfilments (
     -- NULL in a tombstone.
     shipment_id TEXT,
     closed      INTEGER NOT NULL,
+    -- Why there is no shipment.
+    reason      TEXT    NOT NULL,
     updated_at  INTEGER NOT NULL
 ) WITHOUT ROWID;
 

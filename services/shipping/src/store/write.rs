@@ -81,18 +81,24 @@ pub enum ScanRefused {
     },
 }
 
-/// Decides an order's fate, once. False when it was decided before.
+/// Decides an order's fate, once: the shipment it gets, or why it gets none. False when it was decided before.
 async fn decide(
     tx: &Tx,
     moment: &Moment,
     order_id: &str,
-    shipment_id: Option<Uuid>,
+    fate: Result<Uuid, &str>,
 ) -> Result<bool, StoreError> {
     let fresh = tx
         .execute(
-            "INSERT INTO fulfilments (order_id, shipment_id, closed, updated_at) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT (order_id) DO NOTHING",
-            args![order_id, shipment_id, shipment_id.is_none(), moment.now],
+            "INSERT INTO fulfilments (order_id, shipment_id, closed, reason, updated_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (order_id) DO NOTHING",
+            args![
+                order_id,
+                fate.ok(),
+                fate.is_err(),
+                fate.err().unwrap_or(""),
+                moment.now
+            ],
         )
         .await?;
     Ok(fresh == 1)
@@ -103,7 +109,7 @@ async fn decide(
 /// # Errors
 /// A store's.
 pub async fn schedule(tx: &Tx, moment: &Moment, new: &NewShipment) -> Result<bool, StoreError> {
-    if !decide(tx, moment, &new.order_id, Some(new.shipment_id)).await? {
+    if !decide(tx, moment, &new.order_id, Ok(new.shipment_id)).await? {
         return Ok(false);
     }
     tx.execute(
@@ -143,14 +149,13 @@ pub async fn schedule(tx: &Tx, moment: &Moment, new: &NewShipment) -> Result<boo
         &description,
     )
     .await?;
-    let data = Data::ShipmentScheduled(events::ShipmentScheduled {
-        order_id: new.order_id.clone(),
-        shipment_id,
-        carrier: new.carrier.clone(),
-        service_level: new.service_level.clone(),
-        tracking_number: new.tracking_number.clone(),
-        estimated_delivery: Some(timestamp(new.estimated_delivery)),
-    });
+    let data = scheduled(
+        &new.order_id,
+        &shipment_id,
+        (&new.carrier, &new.service_level),
+        &new.tracking_number,
+        new.estimated_delivery,
+    );
     emit(tx, moment, &new.order_id, &new.correlation_id, data).await?;
     Ok(true)
 }
@@ -166,15 +171,70 @@ pub async fn fail(
     correlation_id: &str,
     reason: &str,
 ) -> Result<bool, StoreError> {
-    if !decide(tx, moment, order_id, None).await? {
+    if !decide(tx, moment, order_id, Err(reason)).await? {
         return Ok(false);
     }
-    let data = Data::ShipmentFailed(events::ShipmentFailed {
-        order_id: order_id.to_owned(),
-        reason: reason.to_owned(),
-    });
+    let data = failed(order_id, reason);
     emit(tx, moment, order_id, correlation_id, data).await?;
     Ok(true)
+}
+
+/// Tells again what was decided about an order, for the saga that missed it. A shipment that has left or
+/// was cancelled is told of by its scans.
+///
+/// # Errors
+/// A store's.
+pub async fn retell(
+    tx: &Tx,
+    moment: &Moment,
+    order_id: &str,
+    correlation_id: &str,
+) -> Result<(), StoreError> {
+    let row = tx
+        .one(
+            "SELECT shipment_id, reason FROM fulfilments WHERE order_id = $1",
+            args![order_id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let data = match row.get::<Option<String>>("shipment_id")? {
+        Some(shipment_id) => match find(tx, &shipment_id).await? {
+            Some(shipment) => scheduled(
+                &shipment.order_id,
+                &shipment_id,
+                (&shipment.carrier, &shipment.service_level),
+                &shipment.tracking_number,
+                shipment.estimated_delivery,
+            ),
+            None => return Ok(()),
+        },
+        None => failed(order_id, row.get::<&str>("reason")?),
+    };
+    emit(tx, moment, order_id, correlation_id, data).await
+}
+
+fn scheduled(
+    order_id: &str,
+    shipment_id: &str,
+    (carrier, service_level): (&str, &str),
+    tracking_number: &str,
+    estimated_delivery: DateTime<Utc>,
+) -> Data {
+    Data::ShipmentScheduled(events::ShipmentScheduled {
+        order_id: order_id.to_owned(),
+        shipment_id: shipment_id.to_owned(),
+        carrier: carrier.to_owned(),
+        service_level: service_level.to_owned(),
+        tracking_number: tracking_number.to_owned(),
+        estimated_delivery: Some(timestamp(estimated_delivery)),
+    })
+}
+
+fn failed(order_id: &str, reason: &str) -> Data {
+    Data::ShipmentFailed(events::ShipmentFailed {
+        order_id: order_id.to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 /// Records that an order must not travel: a later schedule is refused, and a shipment that the carrier
@@ -190,10 +250,10 @@ pub async fn close(
 ) -> Result<Option<Shipment>, StoreError> {
     let row = tx
         .one(
-            "INSERT INTO fulfilments (order_id, closed, updated_at) VALUES ($1, TRUE, $2) \
+            "INSERT INTO fulfilments (order_id, closed, reason, updated_at) VALUES ($1, TRUE, $2, $3) \
              ON CONFLICT (order_id) DO UPDATE SET closed = TRUE, updated_at = excluded.updated_at \
              RETURNING shipment_id",
-            args![order_id, moment.now],
+            args![order_id, reason, moment.now],
         )
         .await?;
     let shipment_id = row.map_or(Ok(None), |row| row.get::<Option<String>>("shipment_id"))?;

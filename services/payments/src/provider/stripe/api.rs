@@ -108,6 +108,16 @@ impl Api {
         self.send(request).await
     }
 
+    /// Changes something that can be changed so only once anyway.
+    pub async fn post_idempotent<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<T, Rejected> {
+        self.send(self.client.post(self.url(path)?).form(form))
+            .await
+    }
+
     /// Reads something.
     pub async fn get<T: DeserializeOwned>(
         &self,

@@ -17,13 +17,15 @@ use mesh::{Money, Secret};
 use self::{
     amount::{AmountError, to_stripe},
     api::{Api, Rejected},
-    wire::{Customer, PaymentIntent, PaymentMethod},
+    wire::{Customer, PaymentIntent, PaymentMethod, Refunds},
 };
 use super::{Intent, IntentState, KeptMethod, NewIntent, OpenIntent, Provider, ProviderError};
 use crate::domain::method::Token;
 
 /// Asks for the card that was charged to be included in an intent.
 const WITH_CHARGE: (&str, &str) = ("expand[]", "latest_charge");
+/// Refunds of one intent that are looked through: as many as Stripe lists at once.
+const MOST_REFUNDS: &str = "100";
 
 /// Stripe.
 #[derive(Debug)]
@@ -150,23 +152,40 @@ impl Provider for Stripe {
 
     async fn cancel(&self, intent: &Intent) -> Result<IntentState, ProviderError> {
         let path = format!("/v1/payment_intents/{}/cancel", intent.intent_id);
-        let key = format!("cancel-intent:{}", intent.intent_id);
-        let state = state_from(self.api.post(&path, &[WITH_CHARGE], &key).await)?;
-        match state {
-            // The same answer as before is given to the same key, so what is told may be old.
-            IntentState::Canceled | IntentState::Paid(_) => Ok(state),
-            _ => self.retrieve(intent).await,
-        }
+        state_from(self.api.post_idempotent(&path, &[WITH_CHARGE]).await)
     }
 
+    /// Stripe forgets keys after a day, and a refund may have to wait longer than that. So each carries
+    /// its key as a note, and those that were made are looked through first.
     async fn refund(&self, intent: &Intent, amount: Money, key: &str) -> Result<(), ProviderError> {
         let count = to_stripe(amount)?.to_string();
-        let form = [
-            ("payment_intent", intent.intent_id.as_str()),
-            ("amount", count.as_str()),
-        ];
-        let _: serde::de::IgnoredAny = self.api.post("/v1/refunds", &form, key).await?;
-        Ok(())
+        let of_intent = ("payment_intent", intent.intent_id.as_str());
+        let made: Refunds = self
+            .api
+            .get("/v1/refunds", &[of_intent, ("limit", MOST_REFUNDS)])
+            .await?;
+        let made = made
+            .data
+            .into_iter()
+            .find(|refund| refund.metadata.key == key);
+        let refund = match made {
+            Some(refund) => refund,
+            None => {
+                let form = [
+                    of_intent,
+                    ("amount", count.as_str()),
+                    ("metadata[key]", key),
+                ];
+                self.api.post("/v1/refunds", &form, key).await?
+            }
+        };
+        match refund.status.as_str() {
+            "failed" | "canceled" => Err(ProviderError::Refused(format!(
+                "the refund {}",
+                refund.status
+            ))),
+            _ => Ok(()),
+        }
     }
 
     async fn keep_method(
@@ -212,8 +231,7 @@ impl Provider for Stripe {
 
     async fn forget_method(&self, token: &Token) -> Result<(), ProviderError> {
         let path = format!("/v1/payment_methods/{}/detach", token.as_str());
-        let key = format!("detach:{}", token.as_str());
-        let answer: Result<serde::de::IgnoredAny, _> = self.api.post(&path, &[], &key).await;
+        let answer: Result<serde::de::IgnoredAny, _> = self.api.post_idempotent(&path, &[]).await;
         match answer.map_err(ProviderError::from) {
             // It is gone already.
             Ok(_) | Err(ProviderError::InvalidMethod | ProviderError::Refused(_)) => Ok(()),

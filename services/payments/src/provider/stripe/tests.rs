@@ -309,13 +309,20 @@ async fn an_unknown_method_is_invalid() {
 #[tokio::test]
 async fn refunds_carry_their_key_and_excess_is_refused() {
     let server = MockServer::start().await;
+    let earlier = json!({"data": [
+        {"id": "re_0", "status": "succeeded", "metadata": {"key": "r-0"}},
+        {"id": "re_x", "status": "failed", "metadata": {"key": "r-x"}},
+    ]});
+    answer(&server, "GET", "/v1/refunds", 200, earlier).await;
     Mock::given(method("POST"))
         .and(path("/v1/refunds"))
         .and(header("idempotency-key", "r-1"))
         .and(body_string_contains("amount=500"))
+        .and(body_string_contains("metadata%5Bkey%5D=r-1"))
         .respond_with(
             ResponseTemplate::new(200).set_body_json(json!({"id": "re_1", "status": "succeeded"})),
         )
+        .expect(1)
         .mount(&server)
         .await;
     let error =
@@ -324,8 +331,12 @@ async fn refunds_carry_their_key_and_excess_is_refused() {
     let stripe = stripe(&server).await;
     let part = Money::new(500, Currency::USD);
     stripe.refund(&intent(), part, "r-1").await.unwrap();
-    let refused = stripe.refund(&intent(), part, "r-2").await.unwrap_err();
-    assert!(matches!(refused, ProviderError::Refused(_)));
+    // Made before, longer ago than Stripe remembers keys: it is found and not made again.
+    stripe.refund(&intent(), part, "r-0").await.unwrap();
+    for key in ["r-2", "r-x"] {
+        let refused = stripe.refund(&intent(), part, key).await.unwrap_err();
+        assert!(matches!(refused, ProviderError::Refused(_)), "{key}");
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,32 @@ pub struct Customer {
     pub id: String,
 }
 
+/// A list of refunds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Refunds {
+    /// The refunds, newest first.
+    pub data: Vec<Refund>,
+}
+
+/// A `refund`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Refund {
+    /// `succeeded`, `pending`, `failed`, `canceled`, `requires_action`.
+    pub status: String,
+    /// Our notes.
+    pub metadata: RefundMetadata,
+}
+
+/// Our notes on a refund.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RefundMetadata {
+    /// Key under which it was made.
+    pub key: String,
+}
+
 /// The body of an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
