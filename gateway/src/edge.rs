@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use mesh::{CallContext, Failure, Hub, Principal, config::Profile, rpc::GrpcRoutes};
 use transcoding::{Options, Transcoder};
 
 use crate::{
     GatewayError,
-    auth::{Authenticator, Caller, GuestDesk, cookies::CookieJar},
+    auth::{self, Authenticator, Caller, GuestDesk, Via, cookies::CookieJar},
     call::Backend,
     config::{AuthConfig, GatewayConfig, Network},
     cors::Cors,
@@ -133,10 +133,16 @@ impl Edge {
         match self.auth.caller(headers, route, context).await {
             Ok(caller) => {
                 notes.caller = Some(caller.clone());
+                if caller.via == Via::WorthlessCookie {
+                    self.cookies.drop_access(&mut notes.headers);
+                }
                 self.draw(route, &caller.principal, exchange.address(), notes)?;
                 Ok(caller)
             }
             Err(failure) => {
+                if auth::is_worthless(&failure) && !headers.contains_key(header::AUTHORIZATION) {
+                    self.cookies.drop_access(&mut notes.headers);
+                }
                 self.draw(route, &Principal::anonymous(), exchange.address(), notes)?;
                 Err(failure)
             }

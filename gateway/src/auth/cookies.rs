@@ -18,7 +18,7 @@ pub const REFRESH: &str = "hub_refresh";
 /// Carries the CSRF token, readable by scripts.
 pub const CSRF: &str = "hub_csrf";
 
-/// Life of the refresh cookie in seconds; the issuer decides how long the token in it is good.
+/// Life of the cookies in seconds; the issuer decides how long the tokens in them are good.
 const REFRESH_LIFE: i64 = 7 * 24 * 3600;
 
 /// How cookies are written.
@@ -44,11 +44,13 @@ impl CookieJar {
 
     /// Adds the cookies of a new session.
     pub fn open(&self, session: &Session, headers: &mut HeaderMap) {
+        // It outlives the token in it: an expired token says who should refresh, no token says that
+        // nobody is there.
         self.put(
             headers,
             ACCESS,
             &session.access_token,
-            session.expires_in,
+            REFRESH_LIFE,
             "/",
             "; HttpOnly",
         );
@@ -150,7 +152,7 @@ mod tests {
         let cookies = cookies(&headers);
         assert_eq!(
             cookies[0],
-            "hub_access=aaa; Path=/; Max-Age=900; SameSite=Strict; HttpOnly; Secure"
+            "hub_access=aaa; Path=/; Max-Age=604800; SameSite=Strict; HttpOnly; Secure"
         );
         assert!(cookies[1].starts_with("hub_refresh=rrr; Path=/api/auth/refresh;"));
         assert!(cookies[1].contains("HttpOnly"));

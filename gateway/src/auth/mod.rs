@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use mesh::{
-    CallContext, Clock, Failure, Hub, Principal, Reason, policy::MethodPolicy, principal::Role,
+    CallContext, Clock, Failure, Hub, Principal, Reason,
+    policy::{MethodPolicy, Ownership},
+    principal::Role,
 };
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -42,9 +44,10 @@ pub enum Via {
     Bearer,
     /// With a cookie: browsers add it by themselves, so unsafe methods need more proof.
     Cookie,
-    /// With a cookie that is good for nothing any more; the caller counts as anonymous where that
-    /// is enough, and is told to forget the cookie.
-    StaleCookie,
+    /// Not: the token in the cookie has expired, and may be exchanged for a new one.
+    ExpiredCookie,
+    /// Not: the cookie is worth nothing, and the browser should forget it.
+    WorthlessCookie,
 }
 
 /// Checks credentials.
@@ -70,8 +73,8 @@ impl Authenticator {
     /// The caller of a request with `headers` to the RPC of `route`.
     ///
     /// # Errors
-    /// Credentials that prove nothing. A stale cookie is forgiven where nobody needs to be anybody:
-    /// browsers send it whether they are asked or not.
+    /// Credentials that prove nothing. A cookie is forgiven where the answer does not depend on who
+    /// asks: browsers send it whether they are asked or not.
     pub async fn caller(
         &self,
         headers: &HeaderMap,
@@ -105,15 +108,13 @@ impl Authenticator {
                 principal,
                 via: Via::Cookie,
             }),
-            Err(failure)
-                if route.policy.role == Role::Anonymous
-                    && failure.reason() != Reason::Unavailable =>
-            {
-                Ok(Caller {
-                    principal: Principal::anonymous(),
-                    via: Via::StaleCookie,
-                })
-            }
+            Err(failure) if forgives(route, &failure) => Ok(Caller {
+                principal: Principal::anonymous(),
+                via: match failure.reason() {
+                    Reason::TokenExpired => Via::ExpiredCookie,
+                    _ => Via::WorthlessCookie,
+                },
+            }),
             Err(failure) => Err(failure),
         }
     }
@@ -167,6 +168,25 @@ impl Authenticator {
     fn clock(&self) -> &Clock {
         self.hub.clock()
     }
+}
+
+/// Whether a cookie that proves nothing is as good as none: where nobody needs to be anybody and the
+/// answer is the same for all. Where it would be another one, the client must know that it is not who it
+/// thinks it is; otherwise an expired token would quietly turn a customer into a new guest.
+fn forgives(route: &Route, failure: &Failure) -> bool {
+    let policy = &route.policy;
+    policy.role == Role::Anonymous
+        && policy.ownership == Ownership::Unspecified
+        && !route.opens_guest_session
+        && failure.reason() != Reason::Unavailable
+}
+
+/// Whether the failure says that the token will never be worth anything again.
+pub fn is_worthless(failure: &Failure) -> bool {
+    matches!(
+        failure.reason(),
+        Reason::InvalidCredentials | Reason::TokenRevoked
+    )
 }
 
 /// Whether a request brings credentials of any kind.

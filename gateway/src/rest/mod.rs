@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request::Parts};
-use mesh::{CallContext, Failure, policy::Idempotency};
+use mesh::{CallContext, Failure, Reason, policy::Idempotency};
 use transcoding::{Binding, Match, stream::StreamFormat};
 
 use crate::{
@@ -140,9 +140,6 @@ impl Request<'_> {
         if caller.via == Via::Cookie {
             csrf::check(&self.parts.method, headers)?;
         }
-        if caller.via == Via::StaleCookie {
-            self.edge.cookies.drop_access(&mut notes.headers);
-        }
         if !self.route.opens_guest_session {
             auth::admit(policy, &caller.principal)?;
         }
@@ -225,6 +222,15 @@ impl Request<'_> {
     }
 
     async fn body<B: Inbound>(&self, body: B) -> Result<Bytes, Refusal> {
+        if text(&self.parts.headers, &header::CONTENT_ENCODING)
+            .is_some_and(|coding| coding != "identity")
+        {
+            let failure = Failure::new(
+                Reason::UnsupportedMediaType,
+                "bodies must not be compressed",
+            );
+            return Err(failure.into());
+        }
         let config = &self.edge.config;
         Ok(read_all(
             body,

@@ -91,6 +91,8 @@ async fn bad_bodies_name_the_field() {
         fixture.send(text, "{\"email\":\"a@b.c\"}").await.status,
         415
     );
+    let packed = json_post("/api/auth/login").header("content-encoding", "gzip");
+    assert_eq!(fixture.send(packed, "\u{1f}").await.status, 415);
     let page = fixture.get("/api/products?limit=-1").await;
     assert_eq!(page.status, 400);
     assert_eq!(fixture.get("/api/products?nonsense=1").await.status, 400);

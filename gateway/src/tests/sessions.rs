@@ -103,21 +103,43 @@ async fn the_refresh_token_may_stay_in_its_cookie() {
 }
 
 #[tokio::test]
-async fn a_stale_cookie_is_forgotten_where_nobody_needs_to_be_anybody() {
+async fn a_cookie_that_proves_nothing_is_forgiven_where_all_get_the_same_answer() {
     let fixture = Fixture::new().await;
-    let stale = fixture.token_with("customer", "u-1", |claims| {
-        claims["exp"] = 1_700_000_000.into()
+    let expired = fixture.token_with("customer", "u-1", |claims| {
+        claims["exp"] = 1_700_000_000.into();
     });
-    let login = json_post("/api/auth/login").header("cookie", format!("hub_access={stale}"));
+    let cookie = |token: &str| format!("hub_access={token}");
+    let browse = |token: &str| Request::get("/api/products/p-1").header("cookie", cookie(token));
+    // An expired one is kept: it says who should refresh.
+    let answer = fixture.send(browse(&expired), "").await;
+    assert_eq!((answer.status, answer.cookies().len()), (200, 0));
+    let answer = fixture.send(browse("nonsense"), "").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.cookies()[0].starts_with("hub_access=; "));
+    let login = json_post("/api/auth/login").header("cookie", cookie(&expired));
     let body = json!({"email": "a@hub.test", "password": "x"}).to_string();
     assert_eq!(fixture.send(login, body).await.status, 200);
-    let browse = Request::get("/api/products/p-1").header("cookie", format!("hub_access={stale}"));
-    let browse = fixture.send(browse, "").await;
-    assert_eq!(browse.status, 200);
-    assert!(browse.cookies()[0].starts_with("hub_access=; "));
-    let me = Request::get("/api/users/me").header("cookie", format!("hub_access={stale}"));
+
+    let me = Request::get("/api/users/me").header("cookie", cookie(&expired));
     let me = fixture.send(me, "").await;
     assert_eq!((me.status, me.reason().as_str()), (401, "TOKEN_EXPIRED"));
+    assert!(me.cookies().is_empty());
+    let me = Request::get("/api/users/me").header("cookie", cookie("nonsense"));
+    let me = fixture.send(me, "").await;
+    assert_eq!(me.status, 401);
+    assert!(me.cookies()[0].starts_with("hub_access=; "));
+}
+
+#[tokio::test]
+async fn an_expired_customer_does_not_become_a_guest() {
+    let fixture = Fixture::new().await;
+    let expired = fixture.token_with("customer", "u-1", |claims| {
+        claims["exp"] = 1_700_000_000.into();
+    });
+    let add = json_post("/api/cart/items").header("cookie", format!("hub_access={expired}"));
+    let add = fixture.send(add, cart_item().to_string()).await;
+    assert_eq!((add.status, add.reason().as_str()), (401, "TOKEN_EXPIRED"));
+    assert_eq!(fixture.calls("CreateGuestSession"), 0);
 }
 
 #[tokio::test]
