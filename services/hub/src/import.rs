@@ -16,7 +16,7 @@ use tonic::{Request, Status};
 
 use crate::{
     cli::{ImportOptions, Settings},
-    data_dir::DataDirLock,
+    data_dir::{DataDirLock, Use},
     operator::{self, OperatorChannel, said},
     run, targets,
 };
@@ -39,7 +39,7 @@ pub async fn import(settings: &Settings, options: &ImportOptions) -> anyhow::Res
         options.file.display()
     );
     let folder = config.section::<HubSettings>("hub")?.data_dir;
-    let progress = match DataDirLock::try_take(&folder)? {
+    let progress = match DataDirLock::try_take(&folder, Use::Alone)? {
         Some(_lock) => {
             let hub = run::build(&config).await?;
             targets::with_services(&hub, import_into(&options.file, Catalog::here(&hub))).await?

@@ -9,6 +9,7 @@ mod overview;
 mod print;
 mod run;
 mod seed;
+mod stop;
 mod targets;
 
 use std::process::ExitCode;
@@ -35,9 +36,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on one line what went wrong; operators read it, so causes are joined and not dumped.
+/// Says on one line what went wrong; operators read it, so causes are joined and not dumped. Many
+/// errors repeat their cause in their own text; it is said once.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("hub: {error:#}");
+    let mut line = String::from("hub");
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+    }
+    eprintln!("{line}");
     ExitCode::FAILURE
 }
 

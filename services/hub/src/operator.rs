@@ -85,7 +85,11 @@ pub async fn sagas(settings: &Settings, command: SagaCommand) -> anyhow::Result<
             page,
         } => {
             let request = ListSagasRequest {
-                step: step.as_deref().map(saga_step).transpose()?.unwrap_or_default() as i32,
+                step: step
+                    .as_deref()
+                    .map(saga_step)
+                    .transpose()?
+                    .unwrap_or_default() as i32,
                 overdue,
                 page: Some(page),
                 ..Default::default()

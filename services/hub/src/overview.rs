@@ -8,11 +8,7 @@ use std::{
 use anyhow::Context;
 use mesh::{Hub, policy::PolicyTable};
 
-use crate::{
-    cli::Settings,
-    run,
-    targets::TARGETS,
-};
+use crate::{cli::Settings, run, targets::TARGETS};
 
 /// Port of the gateway's own gRPC listener in `hub serve`; it has no services in the contracts.
 const GATEWAY_GRPC_PORT: u16 = 50050;
@@ -25,7 +21,10 @@ pub fn services(settings: &Settings) -> anyhow::Result<()> {
     for policy in policies.iter() {
         *rpcs.entry(policy.target.as_str()).or_default() += 1;
     }
-    println!("{:<11} {:>6} {:>5}  {}", "service", "port", "rpcs", "what it is for");
+    println!(
+        "{:<11} {:>6} {:>5}  what it is for",
+        "service", "port", "rpcs"
+    );
     for target in TARGETS {
         println!(
             "{:<11} {:>6} {:>5}  {}",
@@ -35,7 +34,9 @@ pub fn services(settings: &Settings) -> anyhow::Result<()> {
             target.purpose
         );
     }
-    println!("\nPorts are those of `hub serve`; `hub up` serves everything on the gateway's address.");
+    println!(
+        "\nPorts are those of `hub serve`; `hub up` serves everything on the gateway's address."
+    );
     Ok(())
 }
 

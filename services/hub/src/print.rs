@@ -12,8 +12,8 @@ use contracts::{
 /// A page of sagas, one a line.
 pub fn sagas(page: &ListSagasResponse) {
     println!(
-        "{:<38} {:<17} {:<13} {:<15} {}",
-        "order", "number", "waits for", "status", "deadline"
+        "{:<38} {:<17} {:<13} {:<15} deadline",
+        "order", "number", "waits for", "status"
     );
     for saga in &page.items {
         println!(
@@ -32,7 +32,11 @@ pub fn sagas(page: &ListSagasResponse) {
 pub fn saga(saga: &Saga) {
     println!("order      {} ({})", saga.order_id, saga.order_number);
     println!("status     {}", status(saga));
-    println!("waits for  {} until {}", step(saga), time(saga.deadline.as_ref()));
+    println!(
+        "waits for  {} until {}",
+        step(saga),
+        time(saga.deadline.as_ref())
+    );
     println!(
         "to undo    stock {}, payment {}, shipment {}",
         yes(saga.stock_held),
@@ -57,8 +61,8 @@ pub fn saga(saga: &Saga) {
 /// A page of dead letters, one a line.
 pub fn dead_letters(page: &ListDeadLettersResponse) {
     println!(
-        "{:<38} {:<28} {:<26} {:>8}  {}",
-        "id", "consumer", "event", "attempts", "error"
+        "{:<38} {:<28} {:<26} {:>8}  error",
+        "id", "consumer", "event", "attempts"
     );
     for letter in &page.items {
         println!(
@@ -89,7 +93,12 @@ fn json(name: &str, message: &impl prost::Message) -> anyhow::Result<String> {
 }
 
 fn step(saga: &Saga) -> String {
-    short(SagaStep::try_from(saga.step).unwrap_or_default().as_str_name(), "SAGA_STEP_")
+    short(
+        SagaStep::try_from(saga.step)
+            .unwrap_or_default()
+            .as_str_name(),
+        "SAGA_STEP_",
+    )
 }
 
 fn status(saga: &Saga) -> String {

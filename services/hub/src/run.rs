@@ -5,35 +5,46 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context, bail};
 use gateway::Gateway;
 use mesh::{Hub, Profile, config::Config};
-use tokio::{net::TcpListener, signal};
+use tokio::net::TcpListener;
 
 use crate::{
     banner::{self, Demo},
     cli::{ServeOptions, Settings, UpOptions},
-    data_dir::DataDirLock,
+    data_dir::{DataDirLock, Use},
     seed,
+    stop::StopSignals,
     targets::{self, GATEWAY, TARGETS},
 };
 
 /// How long calls in flight may take once draining has begun.
 pub const DRAIN: Duration = Duration::from_secs(25);
+/// How long connections may linger after everything else has ended.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs everything in this process.
 ///
 /// # Errors
 /// Anything that keeps the hub from starting, as one line for an operator.
 pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
     let config = settings.load()?;
     let hub = build(&config).await?;
-    let _lock = DataDirLock::take(hub.data_dir())?;
+    let _lock = DataDirLock::take(hub.data_dir(), Use::Alone)?;
     // The port comes before everything else: a port in use must not cost a migrated database.
     let listener = bind(hub.settings().listen).await?;
-    targets::start(&hub, TARGETS).await?;
-    config.check()?;
-
-    let embedded = hub.profile() == Profile::Embedded;
-    if embedded && !options.empty {
-        seed::demo_shop(&hub).await.context("cannot seed the demo shop")?;
+    let starting = async {
+        targets::start(&hub, TARGETS).await?;
+        config.check()?;
+        let embedded = hub.profile() == Profile::Embedded;
+        if embedded && !options.empty {
+            seed::demo_shop(&hub)
+                .await
+                .context("cannot seed the demo shop")?;
+        }
+        anyhow::Ok(())
+    };
+    if let Started::Not = start_unless_stopped(&hub, &mut stop, starting).await? {
+        return Ok(());
     }
     let gateway = Gateway::new(&hub)?;
     let demo = if seed::is_seeded(hub.data_dir()) {
@@ -42,7 +53,7 @@ pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> 
         Demo::Absent
     };
     banner::print(listener.local_addr()?, demo);
-    serve_until_stopped(&hub, gateway.serve(listener, hub.shutdown_token())).await
+    serve_until_stopped(&hub, stop, gateway.serve(listener, hub.shutdown_token())).await
 }
 
 /// Runs some services and, when it is among them, the gateway.
@@ -50,13 +61,14 @@ pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> 
 /// # Errors
 /// Anything that keeps them from starting, as one line for an operator.
 pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
     let config = settings.load()?;
     let chosen = targets::select(&options.only)?;
     let Some(first) = chosen.first() else {
         bail!("--only names no service");
     };
     let hub = build(&config).await?;
-    let _lock = DataDirLock::take(hub.data_dir())?;
+    let _lock = DataDirLock::take(hub.data_dir(), Use::Shared)?;
     let grpc = match options.grpc {
         Some(address) => address,
         None => crate::overview::default_address(&hub, first.name)?,
@@ -68,8 +80,13 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     } else {
         None
     };
-    targets::start(&hub, chosen.iter().copied()).await?;
+    let starting = targets::start(&hub, chosen.iter().copied());
+    if let Started::Not = start_unless_stopped(&hub, &mut stop, starting).await? {
+        return Ok(());
+    }
 
+    targets::tolerate_other_sections(&config)?;
+    config.check()?;
     println!("serving {} on {grpc} (gRPC)", options.only.join(", "));
     let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
     match edge {
@@ -83,9 +100,9 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
                 edge_face?;
                 anyhow::Ok(())
             };
-            serve_until_stopped(&hub, both).await
+            serve_until_stopped(&hub, stop, both).await
         }
-        None => serve_until_stopped(&hub, mesh_face).await,
+        None => serve_until_stopped(&hub, stop, mesh_face).await,
     }
 }
 
@@ -104,42 +121,64 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}"))
 }
 
+/// Whether the start came to its end.
+enum Started {
+    Whole,
+    Not,
+}
+
+/// Runs the start. When it fails, or somebody asks to stop meanwhile, ends in order what runs already.
+async fn start_unless_stopped(
+    hub: &Hub,
+    stop: &mut StopSignals,
+    starting: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Started> {
+    let outcome = tokio::select! {
+        outcome = starting => outcome.map(|()| Started::Whole),
+        () = stop.requested() => Ok(Started::Not),
+    };
+    if !matches!(outcome, Ok(Started::Whole)) {
+        hub.shutdown(LINGER).await;
+    }
+    outcome
+}
+
 /// Serves until SIGTERM or Ctrl-C, then drains: not ready, no new work, calls in flight finish,
-/// events are handed over, stores close.
+/// events are handed over, stores close. A second signal ends the process at once.
 async fn serve_until_stopped<E>(
     hub: &Hub,
+    mut stop: StopSignals,
     serving: impl Future<Output = Result<(), E>>,
 ) -> anyhow::Result<()>
 where
     E: Into<anyhow::Error>,
 {
     tokio::pin!(serving);
-    let ended_by_itself = tokio::select! {
-        outcome = &mut serving => Some(outcome.map_err(Into::into)),
-        outcome = stop_requested() => { outcome?; None }
-    };
-    if ended_by_itself.is_none() {
-        tracing::info!("stopping: finishing calls in flight");
-    }
-    // Cancels the shutdown token first, which lets `serving` stop accepting and drain.
-    let drain = hub.shutdown(DRAIN);
-    match ended_by_itself {
-        Some(outcome) => {
-            drain.await;
-            outcome
-        }
-        None => {
-            let (outcome, _) = tokio::join!(serving, drain);
-            outcome.map_err(Into::into)
-        }
-    }
-}
-
-async fn stop_requested() -> anyhow::Result<()> {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
     tokio::select! {
-        outcome = signal::ctrl_c() => outcome?,
-        _ = terminate.recv() => {}
+        outcome = &mut serving => {
+            hub.shutdown(DRAIN).await;
+            return outcome.map_err(Into::into);
+        }
+        () = stop.requested() => tracing::info!("stopping: finishing calls in flight"),
     }
-    Ok(())
+    let finishing = async {
+        // Cancels the shutdown token first, which lets `serving` stop accepting and drain.
+        let drain = hub.shutdown(DRAIN);
+        tokio::pin!(drain);
+        tokio::select! {
+            outcome = &mut serving => {
+                drain.await;
+                outcome
+            }
+            _ = &mut drain => {
+                // Whoever still holds a connection open has nobody to talk to any more.
+                let linger = hub.clock().timeout(LINGER, &mut serving);
+                linger.await.unwrap_or(Ok(()))
+            }
+        }
+    };
+    tokio::select! {
+        outcome = finishing => outcome.map_err(Into::into),
+        () = stop.requested() => bail!("stopped at once; what was in flight is taken up at the next start"),
+    }
 }
