@@ -145,12 +145,13 @@ impl DeadLetters {
     /// A store's.
     pub async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
         let limit = query.limit.min(LIMIT);
-        let mut found = Vec::new();
+        // Ids first: the letters before the page are skipped without their envelopes in memory.
+        let mut ids = Vec::new();
         for store in &self.stores {
             let rows = store
                 .scan(
                     format!(
-                        "SELECT {COLUMNS} FROM dead_letters WHERE {MATCHES} ORDER BY id DESC LIMIT $6"
+                        "SELECT id FROM dead_letters WHERE {MATCHES} ORDER BY id DESC LIMIT $6"
                     ),
                     args![
                         &query.consumer,
@@ -158,16 +159,21 @@ impl DeadLetters {
                         &query.ordering_key,
                         query.discards == Discards::Shown,
                         query.before,
-                        query.offset.saturating_add(limit) as i64,
+                        i64::try_from(query.offset.saturating_add(limit)).unwrap_or(i64::MAX),
                     ],
                 )
                 .await?;
             for row in &rows {
-                found.push(letter_of(store, row)?);
+                ids.push((row.get::<Uuid>("id")?, store));
             }
         }
-        found.sort_by_key(|letter| std::cmp::Reverse(letter.id));
-        Ok(found.into_iter().skip(query.offset).take(limit).collect())
+        ids.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+        let mut letters = Vec::new();
+        for (id, store) in ids.into_iter().skip(query.offset).take(limit) {
+            // One that was replayed meanwhile is left out.
+            letters.extend(read(store, id).await?);
+        }
+        Ok(letters)
     }
 
     /// How many dead letters a query matches in all, whatever its page.
@@ -312,18 +318,23 @@ impl DeadLetters {
 
     async fn find(&self, id: Uuid) -> Result<(&Store, DeadLetter), DeadLetterError> {
         for store in &self.stores {
-            let row = store
-                .one(
-                    &format!("SELECT {COLUMNS} FROM dead_letters WHERE id = $1"),
-                    args![id],
-                )
-                .await?;
-            if let Some(row) = row {
-                return Ok((store, letter_of(store, &row)?));
+            if let Some(letter) = read(store, id).await? {
+                return Ok((store, letter));
             }
         }
         Err(DeadLetterError::NotFound(id))
     }
+}
+
+async fn read(store: &Store, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+    store
+        .one(
+            &format!("SELECT {COLUMNS} FROM dead_letters WHERE id = $1"),
+            args![id],
+        )
+        .await?
+        .map(|row| letter_of(store, &row))
+        .transpose()
 }
 
 fn letter_of(store: &Store, row: &Row) -> Result<DeadLetter, StoreError> {

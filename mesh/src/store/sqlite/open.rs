@@ -128,7 +128,7 @@ fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
                 waited += LOCK_POLL;
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(cannot_open(path, &"another process uses this data folder"));
+                return Err(cannot_open(path, &"another process uses this store"));
             }
             Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
         }
