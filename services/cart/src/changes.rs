@@ -51,10 +51,17 @@ impl Carts {
         check_currency(&offer, &lines, &known)?;
         let quantity = request.quantity.unwrap_or(1);
         let (now, ids, max_lines) = (self.clock.now(), self.ids.clone(), self.config.max_lines());
+        let key = ctx.idempotency_key().map(str::to_owned);
         let cart = self
             .store
             .write(move |tx: Tx| async move {
                 let cart_id = store::open(&tx, &owner, &ids, now).await?;
+                // The edge remembers answers, but not across a crash between our commit and its own.
+                if let Some(key) = &key
+                    && !store::note_addition(&tx, &cart_id, key, now).await?
+                {
+                    return reload(&tx, &owner, now).await;
+                }
                 let line = Line {
                     cart_item_id: ids.uuid().to_string(),
                     product_id: offer.product_id.clone(),

@@ -11,11 +11,21 @@ use mesh::{
 use crate::domain::{Cart, Line};
 
 /// The schema.
-pub const MIGRATIONS: &[Migration] = &[Migration::new(
-    1,
-    "init",
-    include_str!("../migrations/sqlite/0001_init.sql"),
-)];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration::new(
+        1,
+        "init",
+        include_str!("../migrations/sqlite/0001_init.sql"),
+    ),
+    Migration::new(
+        2,
+        "additions",
+        include_str!("../migrations/sqlite/0002_additions.sql"),
+    ),
+];
+
+/// How long the key of an addition is remembered; as long as the edge remembers keys.
+const KEY_LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// What can run a query: the store's readers, or a transaction that must see its own writes.
 pub trait Query: Sync {
@@ -124,6 +134,31 @@ pub async fn open(
             message: "an upsert returned no row".to_owned(),
         })?;
     row.get(0_usize)
+}
+
+/// Notes that the call with this key adds to a cart. False when it has done so before.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn note_addition(
+    tx: &Tx,
+    cart_id: &str,
+    idempotency_key: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    tx.execute(
+        "DELETE FROM additions WHERE cart_id = $1 AND added_at <= $2",
+        args![cart_id, now - KEY_LIFE],
+    )
+    .await?;
+    let noted = tx
+        .execute(
+            "INSERT INTO additions (cart_id, idempotency_key, added_at) VALUES ($1, $2, $3) \
+             ON CONFLICT DO NOTHING",
+            args![cart_id, idempotency_key, now],
+        )
+        .await?;
+    Ok(noted == 1)
 }
 
 /// Adds units of a variant to a cart. Returns how many the line has now.

@@ -7,7 +7,7 @@ use contracts::hub::cart::v1::{
     UpdateCartItemRequest, cart_service_server::CartService,
 };
 use futures::future::join_all;
-use mesh::{Currency, Principal};
+use mesh::{CallContext, Clock, Currency, Principal};
 
 use super::{World, by, content, guest, refusal, subtotal};
 
@@ -224,4 +224,24 @@ async fn without_a_session_there_is_an_empty_cart_and_nothing_to_change() {
         .await
         .unwrap_err();
     assert_eq!(refusal(&refused).0, 404);
+}
+
+#[tokio::test]
+async fn a_call_repeated_with_its_key_adds_nothing_more() {
+    let world = World::open().await;
+    world.shelf.put("sled", 8_900, 50);
+    let add = async |key: &str| {
+        let request = AddCartItemRequest {
+            product_id: "sled".into(),
+            ..AddCartItemRequest::default()
+        };
+        let call = CallContext::new(Clock::system(), "request")
+            .with_principal(guest())
+            .with_idempotency_key(key);
+        let answer = world.carts.add_cart_item(call.call(request)).await;
+        answer.unwrap().into_inner()
+    };
+    assert_eq!(content(&add("k-1").await), [("sled", 1)]);
+    assert_eq!(content(&add("k-1").await), [("sled", 1)]);
+    assert_eq!(content(&add("k-2").await), [("sled", 2)]);
 }
