@@ -19,6 +19,9 @@ use crate::api::Api;
 /// Line of the banner that names the address.
 const ADDRESS_LINE: &str = "health";
 
+/// When it is set, data folders and logs stay behind: what a failed test is understood from.
+const KEEP: &str = "HUB_TESTS_KEEP";
+
 /// How long a command may take: generous, because it only costs time when a test fails.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -84,7 +87,8 @@ impl Hub {
     /// # Errors
     /// It does not come up; the error holds what it printed.
     pub async fn start_with(options: HubOptions) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let mut folder = tempfile::tempdir()?;
+        folder.disable_cleanup(std::env::var_os(KEEP).is_some());
         let process = Process::spawn(&options, folder.path(), "127.0.0.1:0").await?;
         Ok(Self {
             options,
@@ -231,7 +235,7 @@ impl Process {
         // with the hub's exit code.
         const GUARD: &str = r#"
             exec 3<&0
-            "$@" </dev/null 2>hub.log &
+            "$@" </dev/null 2>>hub.log &
             hub=$!
             echo "$hub"
             ( read -r _ <&3; kill -9 "$hub" 2>/dev/null ) &
