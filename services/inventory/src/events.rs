@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::hub::events::v1::ShipmentStatusUpdated;
+use chrono::SubsecRound;
 use mesh::{
     Clock, Ids,
     events::{Consumer, Data, Effect, Envelope, ReactError},
@@ -33,7 +34,8 @@ impl Means {
     /// Now, because of `cause`.
     pub(crate) fn moment(&self, cause: Cause) -> Moment {
         Moment {
-            now: self.clock.now(),
+            // Stores keep microseconds; what is answered now is to be what is read later.
+            now: self.clock.now().trunc_subsecs(6),
             ids: self.ids.clone(),
             hold_for: self.config.hold_for(),
             cause,

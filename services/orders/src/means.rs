@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::SubsecRound;
 use mesh::{Clock, Ids};
 
 use crate::{cause::Cause, config::OrdersConfig, store::Moment, watch::Watchers};
@@ -19,7 +20,8 @@ impl Means {
     /// Now, because of `cause`.
     pub(crate) fn moment(&self, cause: Cause) -> Moment {
         Moment {
-            now: self.clock.now(),
+            // Stores keep microseconds; what is answered now is to be what is read later.
+            now: self.clock.now().trunc_subsecs(6),
             ids: self.ids.clone(),
             cause,
             config: Arc::clone(&self.config),

@@ -30,7 +30,8 @@ use crate::{
         saga::Fact,
     },
     store::{
-        Key, News, OrderPage, advance, entries_after, find_order, find_saga, list, position_of,
+        Key, News, OrderPage, advance, entries_after, facts_now, facts_of, find_order, list,
+        position_of,
     },
     wire,
 };
@@ -115,15 +116,9 @@ impl OrdersHandler {
             .store
             .write(move |tx: Tx| async move {
                 // Decided inside: the parcel may have been picked up since the order was read.
-                let row = tx
-                    .one(
-                        "SELECT facts, refunded FROM sagas WHERE order_id = $1",
-                        mesh::args![&order_id],
-                    )
+                let facts = facts_now(&tx, &order_id)
                     .await?
                     .ok_or_else(|| Failure::not_found("order", &order_id))?;
-                let facts =
-                    crate::domain::saga::Facts::from_bits(row.get("facts")?, row.get("refunded")?);
                 if facts.status() == OrderStatus::Cancelled {
                     return Ok(());
                 }
@@ -293,10 +288,10 @@ impl OrderService for OrdersHandler {
     ) -> Result<Response<OrderForFulfilment>, Status> {
         let GetOrderForFulfilmentRequest { order_id } = request.into_inner();
         let order = self.order(&order_id).await?;
-        let saga = find_saga(&self.desk.store, &order_id)
+        let facts = facts_of(&self.desk.store, &order_id)
             .await
             .map_err(Failure::from)?;
-        let open = saga.is_some_and(|saga| saga.facts.is_open());
+        let open = facts.is_some_and(|facts| facts.is_open());
         Ok(Response::new(wire::for_fulfilment(&order, open)))
     }
 

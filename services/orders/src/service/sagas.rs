@@ -14,11 +14,11 @@ use tonic::{Request, Response, Status};
 use crate::{
     announce,
     cause::Cause,
-    domain::saga::{Fact, Facts, step_name},
+    domain::saga::{Fact, step_name},
     means::Means,
     store::{
-        News, Overdue, SagaFilter, SagaView, advance, find_order, find_saga, list_sagas, note,
-        repeat,
+        News, Overdue, SagaFilter, SagaView, advance, facts_now, find_order, find_saga, list_sagas,
+        note, repeat,
     },
     wire,
 };
@@ -78,7 +78,6 @@ impl SagaHandler {
         let saga = self.saga(&order_id).await?;
         if saga.step == SagaStep::Compensation {
             // It is being undone already; those who have to undo it are told again.
-            let RetrySagaRequest { order_id, reason } = RetrySagaRequest { order_id, reason };
             return self.retry(ctx, RetrySagaRequest { order_id, reason }).await;
         }
         let moment = self.means.moment(Cause::call(ctx));
@@ -86,14 +85,9 @@ impl SagaHandler {
         let id = order_id.clone();
         self.store
             .write(move |tx: Tx| async move {
-                let row = tx
-                    .one(
-                        "SELECT facts, refunded FROM sagas WHERE order_id = $1",
-                        mesh::args![&id],
-                    )
+                let facts = facts_now(&tx, &id)
                     .await?
                     .ok_or_else(|| Failure::not_found("saga", &id))?;
-                let facts = Facts::from_bits(row.get("facts")?, row.get("refunded")?);
                 if !facts.may_cancel() {
                     let state = crate::domain::order::status_name(facts.status());
                     return Err(Failure::conflict(

@@ -19,7 +19,8 @@ pub(crate) use progress::{HoldNews, Moment, News, Progress, advance, repeat};
 pub(crate) use promos::{find as find_promo, store as store_promo, used_by};
 pub(crate) use rows::{find as find_order, find_by_cart, find_by_key};
 pub(crate) use sagas::{
-    Overdue, SagaFilter, SagaView, due, find as find_saga, grant_grace, list as list_sagas, note,
+    Overdue, SagaFilter, SagaView, due, facts_now, facts_of, find as find_saga, grant_grace,
+    list as list_sagas, note,
 };
 pub(crate) use timeline::{Entry, entries_after, position_of};
 

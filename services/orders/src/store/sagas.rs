@@ -116,6 +116,35 @@ pub(crate) async fn find(store: &Store, order_id: &str) -> Result<Option<SagaVie
     Ok(Some(saga))
 }
 
+/// What is known about an order; None when there is no such order.
+///
+/// # Errors
+/// A store's.
+pub(crate) async fn facts_of(store: &Store, order_id: &str) -> Result<Option<Facts>, StoreError> {
+    store
+        .one(
+            "SELECT facts, refunded FROM sagas WHERE order_id = $1",
+            args![order_id],
+        )
+        .await?
+        .map(|row| Ok(Facts::from_bits(row.get("facts")?, row.get("refunded")?)))
+        .transpose()
+}
+
+/// What is known about an order, in a transaction that decides by it.
+///
+/// # Errors
+/// A store's.
+pub(crate) async fn facts_now(tx: &Tx, order_id: &str) -> Result<Option<Facts>, StoreError> {
+    tx.one(
+        "SELECT facts, refunded FROM sagas WHERE order_id = $1",
+        args![order_id],
+    )
+    .await?
+    .map(|row| Ok(Facts::from_bits(row.get("facts")?, row.get("refunded")?)))
+    .transpose()
+}
+
 /// Deadline (microseconds since the epoch) and order of the last saga seen.
 pub(crate) type SagaKey = (i64, String);
 

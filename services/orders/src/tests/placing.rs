@@ -178,6 +178,17 @@ async fn what_cannot_be_ordered_is_refused_with_its_reason() {
         ["shipping_address.state", "shipping_address.postal_code"]
     );
 
+    for number in [
+        "4242424242424242",
+        "4242 4242 4242 4242",
+        "3782-822463-10005",
+    ] {
+        let mut by_number = request();
+        by_number.payment_method = number.into();
+        let (_, rendered) = refused(shop.order(&ada, by_number).await);
+        assert_eq!(rendered.fields[0].field, "payment_method");
+        assert!(!rendered.message.contains("4242"));
+    }
     let mut other_cart = request();
     other_cart.cart_id = "somebody-elses".into();
     assert_eq!(refused(shop.order(&ada, other_cart).await).0, "NOT_FOUND");
