@@ -107,13 +107,8 @@ async fn guarded(
     if !policy.server_streaming {
         return Ok(response);
     }
-    Ok(response.map(|body| {
-        Body::new(GuardedStream::of_call(
-            body,
-            context,
-            registry.draining.clone(),
-        ))
-    }))
+    let draining = registry.draining.clone();
+    Ok(response.map(|body| Body::new(GuardedStream::of_call(body, context, draining))))
 }
 
 /// Checks the role. Who could still become somebody by signing in is told to; everybody else is told
@@ -209,19 +204,29 @@ fn refusal(failure: Failure, context: &CallContext) -> Response<Body> {
 
 /// Replaces what a handler said about an internal error by the request id; the log gets the rest.
 fn without_internals(response: Response<Body>, context: &CallContext) -> Response<Body> {
-    let Some(status) = failed_status(&response) else {
-        return response;
-    };
+    match failed_status(&response).and_then(|status| shown_instead(&status, context)) {
+        Some(shown) => shown.into_http(),
+        None => response,
+    }
+}
+
+/// What the client gets to see instead of `status`, if it speaks of our internals; the log gets the rest.
+pub(super) fn shown_instead(status: &Status, context: &CallContext) -> Option<Status> {
     if !matches!(
         status.code(),
         Code::Internal | Code::Unknown | Code::DataLoss
     ) {
-        return response;
+        return None;
     }
     if status.message() != Reason::Internal.spec().message {
-        tracing::error!(code = ?status.code(), message = status.message(), "internal failure");
+        tracing::error!(
+            request_id = context.request_id(),
+            code = ?status.code(),
+            message = status.message(),
+            "internal failure"
+        );
     }
-    internal(context).into_http()
+    Some(internal(context))
 }
 
 fn internal(context: &CallContext) -> Status {

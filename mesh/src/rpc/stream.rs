@@ -12,12 +12,15 @@ use http_body::{Body as HttpBody, Frame};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
-use super::CallContext;
+use super::{CallContext, server::shown_instead};
 use crate::error::{Failure, Reason};
 
-/// A stream that ends with a status at the call's deadline or when the process drains.
+/// A stream that ends with a status at the call's deadline or when the process drains, and whose own end
+/// tells nothing of our internals.
 pub(super) struct GuardedStream {
     inner: Body,
+    /// The call that the stream answers.
+    context: Option<CallContext>,
     end: Option<Pin<Box<dyn Future<Output = Reason> + Send>>>,
 }
 
@@ -40,6 +43,7 @@ impl GuardedStream {
         };
         Self {
             inner,
+            context: Some(context.clone()),
             end: Some(Box::pin(end)),
         }
     }
@@ -52,7 +56,20 @@ impl GuardedStream {
         };
         Self {
             inner,
+            context: None,
             end: Some(Box::pin(end)),
+        }
+    }
+
+    /// Trailers that may be shown.
+    fn shown(&self, trailers: HeaderMap) -> Result<HeaderMap, Status> {
+        let shown = self.context.as_ref().and_then(|context| {
+            let status = Status::from_header_map(&trailers)?;
+            shown_instead(&status, context)
+        });
+        match shown {
+            Some(status) => in_trailers(&status),
+            None => Ok(trailers),
         }
     }
 }
@@ -72,21 +89,35 @@ impl HttpBody for GuardedStream {
         if let Poll::Ready(reason) = end.as_mut().poll(cx) {
             self.end = None;
             let status = Status::from(Failure::new(reason, reason.spec().message));
-            let mut trailers = HeaderMap::new();
-            return Poll::Ready(Some(
-                status
-                    .add_header(&mut trailers)
-                    .map(|()| Frame::trailers(trailers)),
-            ));
+            return Poll::Ready(Some(in_trailers(&status).map(Frame::trailers)));
         }
-        let frame = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(None) = frame {
-            self.end = None;
-        }
-        frame
+        let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(frame) => frame,
+        };
+        let frame = match frame.map(|frame| frame.map(Frame::into_trailers)) {
+            None => {
+                self.end = None;
+                None
+            }
+            Some(Ok(Ok(trailers))) => {
+                // Nothing follows trailers, the deadline's neither.
+                self.end = None;
+                Some(self.shown(trailers).map(Frame::trailers))
+            }
+            Some(Ok(Err(data))) => Some(Ok(data)),
+            Some(Err(status)) => Some(Err(status)),
+        };
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         self.end.is_none()
     }
+}
+
+fn in_trailers(status: &Status) -> Result<HeaderMap, Status> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers)?;
+    Ok(trailers)
 }

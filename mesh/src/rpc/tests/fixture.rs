@@ -115,6 +115,13 @@ impl AgentService for Agents {
         let first = futures::stream::iter([first]);
         let stream: Self::InvokeStreamStream = match request.get_ref().service_name.as_str() {
             "endless" => Box::pin(futures::StreamExt::chain(first, futures::stream::pending())),
+            "leaking" => {
+                let secret = Err(Status::internal("a secret of the handler"));
+                Box::pin(futures::StreamExt::chain(
+                    first,
+                    futures::stream::iter([secret]),
+                ))
+            }
             _ => Box::pin(first),
         };
         Ok(Response::new(stream))

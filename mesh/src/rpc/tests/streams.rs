@@ -59,3 +59,21 @@ async fn an_endless_stream_ends_when_the_process_drains() {
         Code::Unavailable
     );
 }
+
+#[tokio::test]
+async fn a_stream_that_breaks_tells_nothing_of_our_internals() {
+    let process = process(manual_clock(), &[]).await;
+    let mut answers = process
+        .agents()
+        .invoke_stream(process.anonymous().call(stream("leaking")))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    let broken = answers.message().await.unwrap_err();
+    assert_eq!(
+        (broken.code(), broken.message()),
+        (Code::Internal, "internal error")
+    );
+    assert!(!String::from_utf8_lossy(broken.details()).contains("secret"));
+}
