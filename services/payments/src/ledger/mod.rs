@@ -5,6 +5,7 @@
 //! same time: each sees the row as the one before left it.
 
 mod charge;
+mod due;
 mod refund;
 mod rows;
 
@@ -12,9 +13,10 @@ pub use charge::{
     Begun, Closed, Opening, begin_direct, begin_shopper_attempt, cancel, close, end_attempt, fail,
     goods_held, open, retell, settle, tell_decline, watch,
 };
+pub use due::{DueRefund, due_refunds, postpone_refund};
 pub use refund::{
-    DueRefund, NewRefund, RefundRefused, RefundSize, Refunded, drop_refund, due_refunds,
-    finish_refund, postpone_refund, reconcile, reserve_refund, retell_refund,
+    NewRefund, RefundRefused, RefundSize, Refunded, drop_refund, finish_refund, reconcile,
+    reserve_refund, retell_refund,
 };
 pub use rows::{
     Flow, Payment, PaymentStatus, Refund, RefundStatus, by_intent, by_order, refunds_of,

@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 use contracts::hub::{events::v1 as events, r#type::v1::Address};
 use mesh::{
     Ids, Money, args,
-    events::{Data, Emission},
+    events::Data,
     store::{StoreError, Tx},
 };
 use uuid::Uuid;
 
-use super::rows::{Shipment, address_to_json};
+use super::{
+    rows::{Shipment, address_to_json},
+    tell::{emit, failed, scheduled},
+};
 use crate::{cause::Cause, domain::status::Status, wire::timestamp};
 
 /// When and why something is written.
@@ -179,64 +182,6 @@ pub async fn fail(
     Ok(true)
 }
 
-/// Tells again what was decided about an order, for the saga that missed it. A shipment that has left or
-/// was cancelled is told of by its scans.
-///
-/// # Errors
-/// A store's.
-pub async fn retell(
-    tx: &Tx,
-    moment: &Moment,
-    order_id: &str,
-    correlation_id: &str,
-) -> Result<(), StoreError> {
-    let row = tx
-        .one(
-            "SELECT shipment_id, reason FROM fulfilments WHERE order_id = $1",
-            args![order_id],
-        )
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let data = match row.get::<Option<String>>("shipment_id")? {
-        Some(shipment_id) => match find(tx, &shipment_id).await? {
-            Some(shipment) => scheduled(
-                &shipment.order_id,
-                &shipment_id,
-                (&shipment.carrier, &shipment.service_level),
-                &shipment.tracking_number,
-                shipment.estimated_delivery,
-            ),
-            None => return Ok(()),
-        },
-        None => failed(order_id, row.get::<&str>("reason")?),
-    };
-    emit(tx, moment, order_id, correlation_id, data).await
-}
-
-fn scheduled(
-    order_id: &str,
-    shipment_id: &str,
-    (carrier, service_level): (&str, &str),
-    tracking_number: &str,
-    estimated_delivery: DateTime<Utc>,
-) -> Data {
-    Data::ShipmentScheduled(events::ShipmentScheduled {
-        order_id: order_id.to_owned(),
-        shipment_id: shipment_id.to_owned(),
-        carrier: carrier.to_owned(),
-        service_level: service_level.to_owned(),
-        tracking_number: tracking_number.to_owned(),
-        estimated_delivery: Some(timestamp(estimated_delivery)),
-    })
-}
-
-fn failed(order_id: &str, reason: &str) -> Data {
-    Data::ShipmentFailed(events::ShipmentFailed {
-        order_id: order_id.to_owned(),
-        reason: reason.to_owned(),
-    })
-}
-
 /// Records that an order must not travel: a later schedule is refused, and a shipment that the carrier
 /// does not have yet is cancelled. Gives the shipment that is under way all the same.
 ///
@@ -266,7 +211,7 @@ pub async fn close(
     }
 }
 
-async fn find(tx: &Tx, shipment_id: &str) -> Result<Option<Shipment>, StoreError> {
+pub(super) async fn find(tx: &Tx, shipment_id: &str) -> Result<Option<Shipment>, StoreError> {
     let sql = format!(
         "SELECT {} FROM shipments WHERE shipment_id = $1",
         Shipment::COLUMNS
@@ -396,17 +341,5 @@ async fn note(
         ],
     )
     .await?;
-    Ok(())
-}
-
-async fn emit(
-    tx: &Tx,
-    moment: &Moment,
-    order_id: &str,
-    correlation_id: &str,
-    data: Data,
-) -> Result<(), StoreError> {
-    let emission = Emission::new(order_id, data);
-    tx.emit(moment.cause.mark(emission, correlation_id)).await?;
     Ok(())
 }
