@@ -87,6 +87,17 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
 
     targets::tolerate_other_sections(&config)?;
     config.check()?;
+    let elsewhere: Vec<&str> = TARGETS
+        .iter()
+        .map(|target| target.name)
+        .filter(|name| !chosen.iter().any(|target| target.name == *name))
+        .collect();
+    if !elsewhere.is_empty() {
+        tracing::warn!(
+            elsewhere = elsewhere.join(", "),
+            "events stay in this process: services that run elsewhere do not hear of them"
+        );
+    }
     println!("serving {} on {grpc} (gRPC)", options.only.join(", "));
     let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
     match edge {
@@ -162,20 +173,16 @@ where
         () = stop.requested() => tracing::info!("stopping: finishing calls in flight"),
     }
     let finishing = async {
-        // Cancels the shutdown token first, which lets `serving` stop accepting and drain.
-        let drain = hub.shutdown(DRAIN);
-        tokio::pin!(drain);
-        tokio::select! {
-            outcome = &mut serving => {
-                drain.await;
-                outcome
-            }
-            _ = &mut drain => {
-                // Whoever still holds a connection open has nobody to talk to any more.
-                let linger = hub.clock().timeout(LINGER, &mut serving);
-                linger.await.unwrap_or(Ok(()))
-            }
-        }
+        let clock = hub.clock();
+        let begin = clock.monotonic();
+        // Lets `serving` stop accepting and finish. Only then do the stores close: a request that is
+        // still being read has not called anything yet, so the hub does not know of it.
+        hub.drain().await;
+        let served = clock.timeout(DRAIN, &mut serving).await;
+        let spent = clock.monotonic().saturating_duration_since(begin);
+        hub.shutdown(DRAIN.saturating_sub(spent).max(LINGER)).await;
+        // Whoever still holds a connection open has nobody to talk to any more.
+        served.unwrap_or(Ok(()))
     };
     tokio::select! {
         outcome = finishing => outcome.map_err(Into::into),
