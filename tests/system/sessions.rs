@@ -127,9 +127,16 @@ async fn a_browser_renews_its_session_from_its_cookie() {
         .get("/api/users/me")
         .await
         .expect_error(401, "UNAUTHORIZED");
-    // Browsing goes on, whatever is left in the cookies.
+    // The cart of somebody who is signed out is not quietly the cart of a new guest: the browser is told,
+    // and forgets what is worth nothing. Browsing goes on, where everybody gets the same answer.
+    browser.cookies = before.clone();
+    let cart = browser.get("/api/cart").await;
+    assert_eq!(cart.cookies()["hub_access"], "");
+    cart.expect_error(401, "UNAUTHORIZED");
     browser.cookies = before;
-    browser.get("/api/cart").await.expect(200);
+    let browsing = browser.get("/api/products?limit=1").await;
+    assert_eq!(browsing.cookies()["hub_access"], "");
+    browsing.expect(200);
 }
 
 #[tokio::test]
