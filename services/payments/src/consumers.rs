@@ -1,5 +1,7 @@
 //! What payments reacts to.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use mesh::{
     CallContext, Hub,
@@ -13,6 +15,8 @@ use crate::{
     flow::{Asked, Desk},
 };
 
+/// How long a reaction may take: a few calls to a provider that answers slowly.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Orders charged at the same time: most of the time goes into waiting for commits and the provider.
 const LANES: usize = 64;
 
@@ -39,6 +43,10 @@ impl Consumer for Charge {
 
     fn lanes(&self) -> usize {
         LANES
+    }
+
+    fn time_limit(&self) -> Duration {
+        TIME_LIMIT
     }
 
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
@@ -87,6 +95,10 @@ impl Consumer for Cancel {
 
     fn event_types(&self) -> &'static [&'static str] {
         &["OrderCancelled", "InventoryReservationFailed"]
+    }
+
+    fn time_limit(&self) -> Duration {
+        TIME_LIMIT
     }
 
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {

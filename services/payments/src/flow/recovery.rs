@@ -10,8 +10,8 @@ use crate::{
     provider::IntentState,
 };
 
-/// Nobody waits longer than this for an attempt to charge.
-const ATTEMPT_LIFE: TimeDelta = TimeDelta::seconds(60);
+/// Nobody is busy with an attempt to charge for longer than this.
+const ATTEMPT_LIFE: TimeDelta = TimeDelta::seconds(90);
 
 impl Desk {
     /// Gives promised refunds that are due and settles attempts to charge whose answer was lost.

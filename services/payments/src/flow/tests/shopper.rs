@@ -90,7 +90,7 @@ async fn a_confirmation_whose_answer_is_lost_is_settled_by_recovery() {
         .await
         .unwrap_err();
     assert_eq!(busy.reason(), Reason::Conflict);
-    world.clock.advance(Duration::from_secs(61));
+    world.clock.advance(Duration::from_secs(91));
     world.desk.recover().await.unwrap();
     assert_eq!(world.status().await, Some(PaymentStatus::Succeeded));
     world.check().await;
