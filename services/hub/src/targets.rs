@@ -4,7 +4,7 @@ use std::future::Future;
 
 use anyhow::{Context, bail};
 use futures::future::BoxFuture;
-use mesh::{Hub, Service, StartError};
+use mesh::{Config, Hub, Service, StartError};
 
 type Register = fn(Hub) -> BoxFuture<'static, Result<Service, StartError>>;
 
@@ -69,6 +69,21 @@ pub fn select(names: &[String]) -> anyhow::Result<Vec<&'static Target>> {
 pub async fn start(hub: &Hub, targets: impl IntoIterator<Item = &Target>) -> anyhow::Result<()> {
     let services = register(hub, targets).await?;
     hub.start(services).await?;
+    Ok(())
+}
+
+/// Accepts the sections of targets that this process does not run: processes share configuration files.
+/// What a section holds is checked where it is used.
+///
+/// # Errors
+/// A section that is no table.
+pub fn tolerate_other_sections(config: &Config) -> anyhow::Result<()> {
+    type AnySection = serde_json::Map<String, serde_json::Value>;
+    let declared = config.effective();
+    let sections = TARGETS.iter().map(|target| target.name).chain(["auth"]);
+    for section in sections.filter(|name| !declared.contains(&format!("[{name}]\n"))) {
+        config.section::<AnySection>(section)?;
+    }
     Ok(())
 }
 
