@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contracts::hub::events::v1::ShipmentStatusUpdated;
 use chrono::SubsecRound;
+use contracts::hub::events::v1::ShipmentStatusUpdated;
 use mesh::{
     Clock, Ids,
     events::{Consumer, Data, Effect, Envelope, ReactError},
@@ -43,6 +43,9 @@ impl Means {
     }
 }
 
+/// Orders handled at the same time: those that wait for one commit share it.
+const LANES: usize = 64;
+
 /// Keeps the holds of orders.
 pub(crate) struct OrderEvents(pub(crate) Means);
 
@@ -61,6 +64,10 @@ impl Consumer for OrderEvents {
             "ShipmentStatusUpdated",
             "DeliveryCompleted",
         ]
+    }
+
+    fn lanes(&self) -> usize {
+        LANES
     }
 
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {

@@ -20,6 +20,9 @@ use crate::{
     wire::time,
 };
 
+/// Orders moved on at the same time: those that wait for one commit share it.
+const LANES: usize = 64;
+
 /// Folds what other services tell into orders.
 pub(crate) struct SagaEvents(pub(crate) Means);
 
@@ -42,6 +45,10 @@ impl Consumer for SagaEvents {
             "ShipmentStatusUpdated",
             "DeliveryCompleted",
         ]
+    }
+
+    fn lanes(&self) -> usize {
+        LANES
     }
 
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
@@ -73,7 +80,11 @@ pub(crate) fn heard(event: &Envelope) -> Result<Option<(String, News)>, ReactErr
         Some(Data::InventoryReserved(held)) => {
             let mut told = news(
                 "InventoryReserved",
-                Some(Fact::Reserved),
+                // A hold without an end is that of an order that is paid.
+                Some(match held.expires_at {
+                    Some(_) => Fact::Reserved,
+                    None => Fact::HeldForGood,
+                }),
                 "All items are set aside.".to_owned(),
             );
             told.hold = Some(HoldNews {

@@ -64,6 +64,7 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     let orders = service::OrdersHandler {
         desk: desk.clone(),
         status_agent: OrderStatusServiceClient::new(hub.channel()),
+        shutdown: hub.shutdown_token(),
     };
     let sagas = service::SagaHandler {
         store: store.clone(),

@@ -49,8 +49,10 @@ impl Leg {
 /// Something that became known about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
-    /// All lines are held.
+    /// All lines are held, for a while.
     Reserved,
+    /// All lines are held and, being paid, will stay so.
+    HeldForGood,
     /// At least one line cannot be held, and none is.
     Refused,
     /// The hold ended by itself. A payment may bring it back, so nothing follows from this alone.
@@ -86,6 +88,7 @@ pub enum Fact {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Facts {
     reserved: bool,
+    held_for_good: bool,
     refused: bool,
     hold_expired: bool,
     released: bool,
@@ -129,8 +132,15 @@ impl Facts {
     pub fn learn(mut self, fact: Fact) -> Self {
         match fact {
             Fact::Reserved => self.reserved = true,
+            Fact::HeldForGood => {
+                self.reserved = true;
+                self.held_for_good = true;
+            }
             Fact::Refused => self.refused = true,
-            Fact::HoldExpired => self.hold_expired = true,
+            Fact::HoldExpired => {
+                self.reserved = true;
+                self.hold_expired = true;
+            }
             Fact::Released => self.released = true,
             Fact::Charged => self.charged = true,
             Fact::Declined => self.declined = true,
@@ -150,7 +160,13 @@ impl Facts {
 
     /// Whether stock is held and would have to be released.
     pub fn stock_held(&self) -> bool {
-        self.reserved && !self.released && !self.refused && self.leg == Leg::Home
+        let held = self.reserved && !self.hold_lost();
+        held && !self.released && !self.refused && self.leg == Leg::Home
+    }
+
+    /// Whether the hold ended and is not known to have come back.
+    fn hold_lost(&self) -> bool {
+        self.hold_expired && !self.held_for_good
     }
 
     /// Whether money was taken and not all of it has gone back.
@@ -195,8 +211,11 @@ impl Facts {
 
     /// Whether everything that has to be undone is known to be.
     fn undone(&self) -> bool {
-        let stock = self.released || self.refused;
-        let money = !self.charged || self.refunded_everything;
+        // A hold that was lost and refused again was asked for again because of a payment: then all are told.
+        let stock = self.released || (self.refused && !self.reserved);
+        // Nobody plans a shipment that is not paid: it tells of a charge that was not heard of.
+        let paid = self.charged || self.planned || self.impossible;
+        let money = !paid || self.refunded_everything;
         stock && money
     }
 
@@ -228,7 +247,7 @@ impl Facts {
             OrderStatus::Delivered
         } else if self.leg > Leg::Home {
             OrderStatus::Shipped
-        } else if self.charged && self.planned {
+        } else if self.charged && self.planned && !self.hold_lost() {
             OrderStatus::Processing
         } else if self.charged {
             OrderStatus::Paid
@@ -277,6 +296,9 @@ impl Facts {
             } else {
                 SagaStep::Compensation
             }
+        } else if self.charged && self.leg == Leg::Home && self.hold_lost() {
+            // Paid after the hold had ended: inventory has to say whether it holds again.
+            SagaStep::Reservation
         } else if self.charged && (self.planned || self.leg > Leg::Home) {
             SagaStep::Completed
         } else if self.charged {
@@ -342,12 +364,13 @@ impl Facts {
             shipment_cancelled: flag(9),
             completed: flag(10),
             cancelled: flag(11),
+            held_for_good: flag(12),
             leg: Leg::ALL.get(leg).copied().unwrap_or_default(),
             refunded,
         }
     }
 
-    fn flags(&self) -> [bool; 12] {
+    fn flags(&self) -> [bool; 13] {
         [
             self.reserved,
             self.refused,
@@ -361,6 +384,7 @@ impl Facts {
             self.shipment_cancelled,
             self.completed,
             self.cancelled,
+            self.held_for_good,
         ]
     }
 

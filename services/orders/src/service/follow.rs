@@ -9,7 +9,7 @@ use std::{
 use contracts::hub::orders::v1::{OrderEvent, OrderStatus, SagaStep};
 use futures::{Stream, stream};
 use mesh::{
-    Clock, Failure, args,
+    Clock, Failure, Shutdown, args,
     store::{Store, StoreError},
 };
 use tonic::Status;
@@ -42,18 +42,21 @@ pub(super) struct Follower {
     seen: i64,
     waiting: VecDeque<Entry>,
     watch: Watch,
+    shutdown: Shutdown,
     until: Instant,
     ended: bool,
 }
 
 impl Follower {
-    /// Follows an order from after position `seen`, for as long as the call may take.
+    /// Follows an order from after position `seen`, for as long as the call may take and the process
+    /// serves.
     pub(super) fn new(
         store: Store,
         clock: Clock,
         order_id: String,
         seen: i64,
         watch: Watch,
+        shutdown: Shutdown,
         remaining: Option<Duration>,
     ) -> Self {
         let patience = remaining.unwrap_or(LONGEST).saturating_sub(MARGIN);
@@ -65,6 +68,7 @@ impl Follower {
             seen,
             waiting: VecDeque::new(),
             watch,
+            shutdown,
             ended: false,
         }
     }
@@ -100,10 +104,12 @@ impl Follower {
                 continue;
             }
             let left = self.until.saturating_duration_since(self.clock.monotonic());
-            if left.is_zero() {
+            if left.is_zero() || self.shutdown.is_cancelled() {
                 return Ok(None);
             }
             tokio::select! {
+                // Whoever follows resumes elsewhere, after the last event seen.
+                () = self.shutdown.cancelled() => {}
                 () = self.watch.changed() => {}
                 () = self.clock.sleep(left.min(FALLBACK)) => {}
             }

@@ -11,7 +11,7 @@ use contracts::hub::orders::v1::{
     order_service_server::OrderService,
 };
 use mesh::{
-    CallContext, Channel, Failure, Paging, Reason,
+    CallContext, Channel, Failure, Paging, Reason, Shutdown,
     store::{StoreError, Tx},
 };
 use tonic::{Request, Response, Status};
@@ -43,6 +43,7 @@ const TIMELINE: i64 = 500;
 pub(crate) struct OrdersHandler {
     pub(crate) desk: Desk,
     pub(crate) status_agent: OrderStatusServiceClient<Channel>,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl OrdersHandler {
@@ -268,6 +269,7 @@ impl OrderService for OrdersHandler {
             order_id.clone(),
             seen,
             means.watchers.follow(&order_id),
+            self.shutdown.clone(),
             ctx.remaining(),
         );
         Ok(Response::new(follower.into_stream()))
