@@ -14,7 +14,7 @@ use mesh::{CallContext, Channel, Failure, Money, Rate};
 use super::calendar::Calendar;
 
 /// Name under which the agents call other services.
-const CALLER: &str = "agents";
+pub const CALLER: &str = "agents";
 /// Services of carriers that are looked at, at most.
 const MOST_SERVICES: usize = 1000;
 

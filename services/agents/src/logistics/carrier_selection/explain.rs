@@ -5,7 +5,7 @@ use contracts::hub::agents::v1::Factor;
 use super::{
     choice::{Choice, Ranked, Speed},
     criteria::{Criterion, Method, PerCriterion},
-    sensitivity::nearest_flip,
+    sensitivity::{Flip, nearest_flip},
 };
 
 /// The factors of a choice, strongest first; none when there is no choice.
@@ -38,12 +38,13 @@ pub fn factors(choice: &Choice<'_>, method: Method) -> Vec<Factor> {
             ),
         });
     }
+    let flip = nearest_flip(choice);
     factors.push(Factor {
         name: "stability".to_owned(),
-        value: stability(choice),
+        value: stability(flip.as_ref()),
         weight: 0.0,
         contribution: 0.0,
-        sentence: stability_sentence(choice, best),
+        sentence: stability_sentence(flip.as_ref(), choice, best),
     });
     factors
 }
@@ -112,8 +113,8 @@ fn standing(
     }
 }
 
-fn stability(choice: &Choice<'_>) -> String {
-    nearest_flip(choice).map_or_else(
+fn stability(flip: Option<&Flip>) -> String {
+    flip.map_or_else(
         || "no single weight".to_owned(),
         |flip| {
             format!(
@@ -126,9 +127,9 @@ fn stability(choice: &Choice<'_>) -> String {
     )
 }
 
-fn stability_sentence(choice: &Choice<'_>, best: &Ranked<'_>) -> String {
+fn stability_sentence(flip: Option<&Flip>, choice: &Choice<'_>, best: &Ranked<'_>) -> String {
     let name = &best.quote.service.name;
-    let Some(flip) = nearest_flip(choice) else {
+    let Some(flip) = flip else {
         return format!("No change of a single weight makes another option win over {name}.");
     };
     let way = if flip.to > flip.from {

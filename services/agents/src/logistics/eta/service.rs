@@ -27,7 +27,7 @@ use crate::{
     logistics::{
         carrier_selection::{Method, Parcel, choose},
         map::{self, Place},
-        network::{Network, Service},
+        network::{CALLER, Network, Service},
     },
     runtime::time::instant,
 };
@@ -108,7 +108,7 @@ impl EtaHandler {
             .get_order(ctx.call(request))
             .await?
             .into_inner();
-        let request = ctx.as_service("agents").call(ListOrderShipmentsRequest {
+        let request = ctx.as_service(CALLER).call(ListOrderShipmentsRequest {
             order_id: order_id.clone(),
         });
         let shipments = self

@@ -1,0 +1,265 @@
+//! Keeps the index up with the products.
+//!
+//! The index is a projection: every commit carries the number of the last change that it has read, so
+//! after a crash it goes on exactly there, and an index that was lost is read again from the first
+//! change. Commits cost several file syncs, so changes are gathered for a moment first; under a bulk
+//! import longer, because then throughput matters more than the age of the answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mesh::{Shutdown, store::Store};
+use tantivy::{IndexWriter, TantivyError, Term};
+
+use super::{
+    completions::Completions,
+    document::document,
+    index::{IndexError, SearchIndex},
+    schema::Cutter,
+    state::{Progress, State},
+    store::{Change, changes_after, last_change},
+};
+use mesh::store::StoreError;
+
+/// How long changes are gathered before a commit.
+const GATHER: Duration = Duration::from_millis(200);
+/// The same when there are many.
+const GATHER_MANY: Duration = Duration::from_secs(1);
+/// From how many changes on there are many.
+const MANY: usize = 500;
+/// Changes read from the store at once.
+const BATCH: i64 = 1_000;
+/// Changes after which there is a commit even if there are more.
+const MOST_UNCOMMITTED: usize = 20_000;
+/// How often to look without having been told; also how often a broken index is tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// After so many looks that found nothing the writer and its memory are given back.
+const IDLE_LOOKS: u32 = 6;
+/// Completions are rebuilt at most this often, and take at most a twentieth of the time.
+const COMPLETIONS_EVERY: Duration = Duration::from_secs(1);
+const COMPLETIONS_SHARE: u32 = 20;
+
+/// Why a round failed.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Tantivy(#[from] TantivyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the indexing thread ended: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Feeds the index from the store.
+pub struct Indexer {
+    state: Arc<State>,
+    store: Store,
+    writer: Option<IndexWriter>,
+    read_to: Option<i64>,
+    completions_due: Option<Instant>,
+    completions_stale: bool,
+}
+
+impl Indexer {
+    /// An indexer that has not begun.
+    pub fn new(state: Arc<State>, store: Store) -> Self {
+        Self {
+            state,
+            store,
+            writer: None,
+            read_to: None,
+            completions_due: None,
+            completions_stale: true,
+        }
+    }
+
+    /// Runs until shutdown. A failure closes the index (searches answer UNAVAILABLE) and is tried again.
+    ///
+    /// # Errors
+    /// None; the type is what tasks return.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), IndexError> {
+        let clock = self.state.clock().clone();
+        let mut idle = 0;
+        let mut gather = Duration::ZERO;
+        loop {
+            clock.sleep(gather).await;
+            gather = match self.round().await {
+                Ok(changes) => {
+                    idle = if changes == 0 { idle + 1 } else { 0 };
+                    if changes >= MANY { GATHER_MANY } else { GATHER }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the search index could not be brought up to date");
+                    self.writer = None;
+                    self.read_to = None;
+                    self.state.close();
+                    tokio::select! {
+                        () = shutdown.cancelled() => return Ok(()),
+                        () = clock.sleep(LOOK_AGAIN) => continue,
+                    }
+                }
+            };
+            if idle >= IDLE_LOOKS {
+                self.release_writer().await;
+            }
+            let wait = if self.completions_stale {
+                COMPLETIONS_EVERY
+            } else {
+                LOOK_AGAIN
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {
+                    self.release_writer().await;
+                    return Ok(());
+                }
+                () = self.state.changed() => {}
+                () = clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Reads what changed into the index and commits; answers how many changes there were.
+    async fn round(&mut self) -> Result<usize, RoundError> {
+        let index = {
+            let state = Arc::clone(&self.state);
+            tokio::task::spawn_blocking(move || state.open()).await??
+        };
+        let mut read_to = match self.read_to {
+            Some(read_to) => read_to,
+            None => self.resume(&index).await?,
+        };
+        let began = self.state.clock().now();
+        let mut taken = 0;
+        loop {
+            let changes = changes_after(&self.store, read_to, BATCH).await?;
+            let last = changes.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+            if let Some(change) = changes.last() {
+                read_to = change.number;
+                taken += changes.len();
+                self.write(&index, changes).await?;
+            }
+            if last || taken >= MOST_UNCOMMITTED {
+                break;
+            }
+        }
+        if taken > 0 {
+            self.commit(&index, read_to).await?;
+            self.completions_stale = true;
+        }
+        self.read_to = Some(read_to);
+        let complete_at = match taken < MOST_UNCOMMITTED {
+            true => Some(began),
+            false => self.state.progress().complete_at,
+        };
+        self.state.set_progress(Progress {
+            change: read_to,
+            complete_at,
+        });
+        self.refresh_completions(&index).await?;
+        Ok(taken)
+    }
+
+    /// Where to go on. An index that knows of changes which the store does not is of another store.
+    async fn resume(&mut self, index: &Arc<SearchIndex>) -> Result<i64, RoundError> {
+        let watermark = index.watermark()?;
+        if watermark <= last_change(&self.store).await? {
+            return Ok(watermark);
+        }
+        tracing::warn!("the search index belongs to another store; it is built anew");
+        let writer = self.writer(index)?;
+        writer.delete_all_documents()?;
+        Ok(0)
+    }
+
+    fn writer(&mut self, index: &SearchIndex) -> Result<&mut IndexWriter, TantivyError> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            slot => Ok(slot.insert(index.writer()?)),
+        }
+    }
+
+    async fn write(
+        &mut self,
+        index: &Arc<SearchIndex>,
+        changes: Vec<Change>,
+    ) -> Result<(), RoundError> {
+        self.writer(index)?;
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let index = Arc::clone(index);
+        let written = tokio::task::spawn_blocking(move || {
+            let fields = index.fields();
+            let mut cutter = Cutter::new();
+            for change in changes {
+                writer.delete_term(Term::from_field_text(fields.product_id, &change.product_id));
+                if let Some(product) = &change.product {
+                    writer.add_document(document(fields, &mut cutter, product))?;
+                }
+            }
+            Ok::<_, TantivyError>(writer)
+        });
+        self.writer = Some(written.await??);
+        Ok(())
+    }
+
+    async fn commit(&mut self, index: &Arc<SearchIndex>, read_to: i64) -> Result<(), RoundError> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let index = Arc::clone(index);
+        let committed = tokio::task::spawn_blocking(move || {
+            let mut commit = writer.prepare_commit()?;
+            commit.set_payload(&read_to.to_string());
+            commit.commit()?;
+            index.reload()?;
+            Ok::<_, TantivyError>(writer)
+        });
+        self.writer = Some(committed.await??);
+        Ok(())
+    }
+
+    async fn refresh_completions(&mut self, index: &Arc<SearchIndex>) -> Result<(), RoundError> {
+        let clock = self.state.clock().clone();
+        let now = clock.monotonic();
+        if !self.completions_stale || self.completions_due.is_some_and(|due| now < due) {
+            return Ok(());
+        }
+        let index = Arc::clone(index);
+        let built = tokio::task::spawn_blocking(move || {
+            Completions::build(&index.searcher(), index.fields())
+        });
+        let completions = built.await??;
+        tracing::debug!(entries = completions.len(), "completions are rebuilt");
+        self.state.set_completions(completions);
+        let took = clock.monotonic().saturating_duration_since(now);
+        self.completions_stale = false;
+        self.completions_due = Some(now + COMPLETIONS_EVERY.max(took * COMPLETIONS_SHARE));
+        Ok(())
+    }
+
+    /// Ends the writer once its merges are done.
+    async fn release_writer(&mut self) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        match tokio::task::spawn_blocking(move || writer.wait_merging_threads()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "segments were not merged"),
+            Err(error) => tracing::warn!(%error, "segments were not merged"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Indexer {
+    /// One round without waiting.
+    pub async fn catch_up(&mut self) -> usize {
+        self.completions_due = None;
+        self.round().await.expect("the index can be written")
+    }
+}

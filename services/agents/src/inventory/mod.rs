@@ -1,0 +1,3 @@
+//! Agents about stock.
+
+pub mod reservation_validation;
