@@ -166,6 +166,11 @@ impl Edge {
         notes.standing.as_ref().map_or(Ok(()), Standing::admit)
     }
 
+    /// Whether the hub drains.
+    pub fn is_stopping(&self) -> bool {
+        self.hub.shutdown_token().is_cancelled()
+    }
+
     /// Whether answers are shared at all.
     pub fn shares(&self) -> bool {
         self.config.cache_seconds > 0

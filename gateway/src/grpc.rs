@@ -19,6 +19,7 @@ use crate::{
     body::{Bounded, EdgeBody, Inbound},
     edge::{Edge, Notes},
     exchange::{Exchange, text},
+    pipeline,
     refusal::Refusal,
     routes::{Route, SessionEffect},
     wire,
@@ -72,7 +73,9 @@ pub async fn serve<B: Inbound>(
     let request = request.map(|body| {
         Body::new(Bounded::new(
             body,
-            mesh::rpc::MAX_MESSAGE,
+            // The services have the exact limit; this one only has to end what never ends, also when
+            // it comes in base64.
+            mesh::rpc::MAX_MESSAGE * 2,
             config.body_timeout(),
             edge.hub.clock().clone(),
         ))
@@ -137,6 +140,9 @@ async fn pass(
         strip_internal_headers(request.headers_mut());
         let Ok(response) = edge.grpc.clone().call(request).await;
         return Ok(response);
+    }
+    if edge.is_stopping() {
+        return Err(pipeline::stopping().into());
     }
     let unknown = || Failure::new(Reason::Unimplemented, format!("there is no method {path}"));
     let route = Arc::clone(edge.routes.get(path).ok_or_else(unknown)?);

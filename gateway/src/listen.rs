@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,15 +15,18 @@ use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulConnection, GracefulShutdown},
+    },
 };
 use mesh::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::{GatewayError, edge::Edge, pipeline};
+use crate::{GatewayError, body::BoxError, edge::Edge, pipeline};
 
 /// How long requests in flight may take once draining has begun.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -33,7 +37,9 @@ const HEAD_BUFFER: usize = 64 * 1024;
 /// Headers of one request.
 const MOST_HEADERS: usize = 128;
 
-/// Serves `listener` until `shutdown`, then lets requests in flight finish.
+/// Serves `listener` until `shutdown`, then lets requests in flight finish. Until they have, new
+/// connections are still taken, so that whoever asks for health hears that the hub is not ready; the
+/// pipeline refuses everything else.
 ///
 /// # Errors
 /// The listener is gone.
@@ -42,76 +48,138 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), GatewayError> {
-    let server = server(&edge);
-    // hyper's timeouts begin when it knows the protocol; a client that says nothing, or too little to
-    // tell, is cut off by this one.
-    let patience = Duration::from_secs(edge.config.header_timeout_seconds.max(1) * 2);
+    let front = Front {
+        server: server(&edge),
+        places: Arc::new(Semaphore::new(edge.config.max_connections)),
+        patience: Duration::from_secs(edge.config.header_timeout_seconds.max(1) * 2),
+        edge,
+    };
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(edge.config.max_connections));
     loop {
-        // A place first: connections that are too many wait in the kernel's queue.
-        let place = tokio::select! {
+        tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
-        let Ok(place) = place else { break };
-        let accepted = tokio::select! {
+            guest = front.accept(&listener) => if let Some((stream, guest)) = guest? {
+                let connection = graceful.watch(front.connect(stream, &guest));
+                front.attend(guest, connection);
+            },
+        }
+    }
+    tracing::info!(
+        connections = graceful.count(),
+        "the gateway takes no more work"
+    );
+    let clock = front.edge.hub.clock().clone();
+    let finish = clock.timeout(DRAIN, graceful.shutdown());
+    tokio::pin!(finish);
+    loop {
+        tokio::select! {
             biased;
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if is_fatal(&error) {
-                    return Err(GatewayError::Listener(error));
+            drained = &mut finish => {
+                if drained.is_err() {
+                    tracing::warn!("requests in flight were cut off");
                 }
-                tracing::warn!(%error, "a connection was not accepted");
-                edge.hub.clock().sleep(BREATH).await;
-                continue;
+                return Ok(());
             }
+            guest = front.accept(&listener) => if let Some((stream, guest)) = guest? {
+                let connection = front.connect(stream, &guest);
+                front.attend(guest, connection);
+            },
+        }
+    }
+}
+
+/// What connections are served with.
+struct Front {
+    edge: Arc<Edge>,
+    server: auto::Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
+    /// hyper's timeouts begin when it knows the protocol; a client that says nothing, or too little
+    /// to tell, is cut off after this time.
+    patience: Duration,
+}
+
+/// A client that has connected.
+struct Guest {
+    peer: SocketAddr,
+    /// Whether it has made a request.
+    seen: Arc<AtomicBool>,
+    /// Its place among the connections.
+    place: OwnedSemaphorePermit,
+}
+
+impl Front {
+    /// Waits for a place and then for a client: connections that are too many wait in the kernel's
+    /// queue. `None` when this one got away.
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> Result<Option<(TcpStream, Guest)>, GatewayError> {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+            return Ok(None);
         };
-        prepare(&stream);
-        let seen = Arc::new(AtomicBool::new(false));
-        let service = {
-            let (edge, seen) = (Arc::clone(&edge), Arc::clone(&seen));
-            service_fn(move |request: Request<Incoming>| {
-                seen.store(true, Ordering::Relaxed);
-                let edge = Arc::clone(&edge);
-                async move { Ok::<_, Infallible>(pipeline::serve(&edge, peer, request).await) }
-            })
-        };
-        let connection = server
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and complete: waiting to fill a packet only delays them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY");
+                }
+                let guest = Guest {
+                    peer,
+                    seen: Arc::default(),
+                    place,
+                };
+                Ok(Some((stream, guest)))
+            }
+            Err(error) if is_fatal(&error) => Err(GatewayError::Listener(error)),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                self.edge.hub.clock().sleep(BREATH).await;
+                Ok(None)
+            }
+        }
+    }
+
+    fn connect(
+        &self,
+        stream: TcpStream,
+        guest: &Guest,
+    ) -> impl GracefulConnection<Output = Result<(), BoxError>> + Send + 'static {
+        let (edge, seen, peer) = (Arc::clone(&self.edge), Arc::clone(&guest.seen), guest.peer);
+        let service = service_fn(move |request: Request<Incoming>| {
+            seen.store(true, Ordering::Relaxed);
+            let edge = Arc::clone(&edge);
+            async move { Ok::<_, Infallible>(pipeline::serve(&edge, peer, request).await) }
+        });
+        self.server
             .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
-        let first = edge.hub.clock().clone();
+            .into_owned()
+    }
+
+    /// Serves a connection to its end.
+    fn attend(
+        &self,
+        guest: Guest,
+        connection: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+    ) {
+        let (clock, patience) = (self.edge.hub.clock().clone(), self.patience);
         tokio::spawn(async move {
             let silence = async {
-                first.sleep(patience).await;
-                if seen.load(Ordering::Relaxed) {
+                clock.sleep(patience).await;
+                if guest.seen.load(Ordering::Relaxed) {
                     std::future::pending::<()>().await;
                 }
             };
             tokio::select! {
                 // Broken connections are the client's business.
                 outcome = connection => if let Err(error) = outcome {
-                    tracing::debug!(%error, %peer, "a connection broke off");
+                    tracing::debug!(%error, peer = %guest.peer, "a connection broke off");
                 },
-                () = silence => tracing::debug!(%peer, "a connection brought no request"),
+                () = silence => tracing::debug!(peer = %guest.peer, "a connection brought no request"),
             }
-            drop(place);
+            drop(guest.place);
         });
     }
-    drop(listener);
-    let left = graceful.count();
-    tracing::info!(connections = left, "the gateway takes no more work");
-    let drained = edge.hub.clock().timeout(DRAIN, graceful.shutdown()).await;
-    if drained.is_err() {
-        tracing::warn!("requests in flight were cut off");
-    }
-    Ok(())
 }
 
 fn server(edge: &Edge) -> auto::Builder<TokioExecutor> {
@@ -136,13 +204,6 @@ fn server(edge: &Edge) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     server
-}
-
-fn prepare(stream: &TcpStream) {
-    // Answers are small and complete: waiting to fill a packet only delays them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
 }
 
 /// Whether accepting will never work again. Running out of file descriptors passes.

@@ -80,10 +80,18 @@ async fn rest<B: Inbound>(
     if parts.method == Method::OPTIONS {
         return options(edge, exchange, parts.uri.path());
     }
+    if edge.is_stopping() {
+        return refuse(edge, exchange, stopping().into());
+    }
     match rest::serve(edge, exchange, &parts, body, notes).await {
         Ok(response) => response,
         Err(refusal) => refuse(edge, exchange, refusal),
     }
+}
+
+/// The refusal of work that comes while the hub drains; another hub, or this one in a moment, takes it.
+pub fn stopping() -> Failure {
+    Failure::unavailable("the hub is stopping; ask again")
 }
 
 /// OPTIONS that is no preflight: what the path takes.

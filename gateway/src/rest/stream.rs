@@ -22,6 +22,7 @@ use crate::{
     call::failed,
     edge::Edge,
     exchange::Exchange,
+    pipeline,
     refusal::{ErrorFormat, http_status, render},
     routes::Route,
     wire,
@@ -140,7 +141,7 @@ impl Relay {
             let clock = self.edge.hub.clock().clone();
             let frame = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Step::Failed(stopping()),
+                () = self.stop.cancelled() => return Step::Failed(pipeline::stopping().into()),
                 frame = self.body.frame() => frame,
                 () = clock.sleep(self.heartbeat) => return Step::Idle,
             };
@@ -198,8 +199,4 @@ impl Relay {
         }
         Ok(out)
     }
-}
-
-fn stopping() -> Status {
-    Failure::unavailable("the hub is stopping; ask again").into()
 }

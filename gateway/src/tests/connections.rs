@@ -55,6 +55,12 @@ impl Listening {
 
 /// Reads one response with a `content-length` from `stream`.
 async fn response(stream: &mut TcpStream) -> String {
+    tokio::time::timeout(Duration::from_secs(20), read(stream))
+        .await
+        .expect("a response")
+}
+
+async fn read(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut chunk = [0; 4096];
     loop {
@@ -162,5 +168,41 @@ async fn a_connection_that_says_nothing_is_let_go() {
         .await
         .unwrap();
     assert!(matches!(read, Ok(0) | Err(_)));
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_hub_that_drains_says_that_it_is_not_ready() {
+    let listening = listen().await;
+    // A request in flight: its body is still to come.
+    let mut slow = listening.connect().await;
+    slow.write_all(b"POST /api/auth/login HTTP/1.1\r\nhost: hub\r\ncontent-type: application/json\r\ncontent-length: 39\r\n\r\n{")
+        .await
+        .unwrap();
+    // The server has begun to read it once another request is answered on a connection made later.
+    let mut other = listening.connect().await;
+    other
+        .write_all(b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n")
+        .await
+        .unwrap();
+    response(&mut other).await;
+    listening.fixture.hub.shutdown_token().cancel();
+    listening.shutdown.cancel();
+
+    let mut late = listening.connect().await;
+    late.write_all(b"GET /api/products/p-1 HTTP/1.1\r\nhost: hub\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(response(&mut late).await.starts_with("HTTP/1.1 503"));
+    late.write_all(b"GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(response(&mut late).await.starts_with("HTTP/1.1 200"));
+
+    slow.write_all(b"\"email\":\"a@hub.test\",\"password\":\"abc\"}")
+        .await
+        .unwrap();
+    let text = response(&mut slow).await;
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     listening.stop().await;
 }

@@ -96,19 +96,14 @@ async fn messages_are_sent_when_they_come() {
 #[tokio::test]
 async fn streams_end_when_the_hub_stops() {
     let fixture = Fixture::new().await;
+    let begun = |accept| fixture.open(1, Request::get(EVENTS).header("accept", accept), "");
+    let events = begun("text/event-stream").await.into_body();
+    let lines = begun("application/x-ndjson").await.into_body();
     fixture.hub.shutdown_token().cancel();
-    let events = fixture
-        .send(
-            Request::get(EVENTS).header("accept", "text/event-stream"),
-            "",
-        )
-        .await;
-    assert!(!String::from_utf8_lossy(&events.body).contains("event: error"));
-    let lines = fixture
-        .send(
-            Request::get(EVENTS).header("accept", "application/x-ndjson"),
-            "",
-        )
-        .await;
-    assert!(String::from_utf8_lossy(&lines.body).contains("SERVICE_UNAVAILABLE"));
+    let events = events.collect().await.unwrap().to_bytes();
+    assert!(!String::from_utf8_lossy(&events).contains("event: error"));
+    let lines = lines.collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&lines).contains("SERVICE_UNAVAILABLE"));
+    let late = fixture.get(EVENTS).await;
+    assert_eq!((late.status, late.header("retry-after")), (503, "1"));
 }
