@@ -11,6 +11,8 @@ mod calendar;
 mod fixture;
 mod map;
 mod network;
+#[cfg(test)]
+mod tests;
 
 use mesh::store::Migration;
 

@@ -24,7 +24,7 @@ pub fn vouched_for(on_time: i64, delivered: i64) -> f64 {
 pub fn quantile(p: f64, a: f64, b: f64) -> f64 {
     let ln_beta = ln_beta(a, b);
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    // The normal approximation to begin with; for skewed ones the bracket soon takes over.
+    // Begin near the normal approximation; for skewed ones the bracket soon takes over.
     let mean = a / (a + b);
     let deviation = (mean * (1.0 - mean) / (a + b + 1.0)).sqrt();
     let mut x = (mean + (2.0 * p - 1.0) * 1.8 * deviation).clamp(1e-12, 1.0 - 1e-12);
