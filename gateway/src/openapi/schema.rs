@@ -270,6 +270,10 @@ fn short_value(enum_name: &str, value: &str) -> String {
         .to_ascii_lowercase()
 }
 
+/// The largest integer that every JSON reader holds exactly; beyond it 64-bit integers are strings, which
+/// no value of this contract needs.
+const SAFE: i64 = (1 << 53) - 1;
+
 fn scalar(kind: &Kind) -> Value {
     match kind {
         Kind::Bool => json!({"type": "boolean"}),
@@ -282,9 +286,12 @@ fn scalar(kind: &Kind) -> Value {
             json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX})
         }
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
-            json!({"type": "integer", "format": "int64"})
+            json!({"type": "integer", "format": "int64", "minimum": -SAFE, "maximum": SAFE})
         }
-        Kind::Uint64 | Kind::Fixed64 => json!({"type": "integer", "format": "int64", "minimum": 0}),
+
+        Kind::Uint64 | Kind::Fixed64 => {
+            json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": SAFE})
+        }
         Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
         Kind::String | Kind::Message(_) | Kind::Enum(_) => json!({"type": "string"}),
     }
