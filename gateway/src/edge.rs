@@ -56,6 +56,18 @@ pub struct Notes {
     pub headers: HeaderMap,
 }
 
+impl Notes {
+    /// Adds what was noted to the headers of the response.
+    pub fn annotate(&self, headers: &mut HeaderMap) {
+        if let Some(standing) = &self.standing {
+            standing.decorate(headers);
+        }
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+    }
+}
+
 impl Edge {
     /// Puts the edge of `hub` together.
     ///

@@ -293,16 +293,6 @@ fn timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// Adds the notes of a request to its response.
-pub fn annotate(notes: &Notes, headers: &mut HeaderMap) {
-    if let Some(standing) = &notes.standing {
-        standing.decorate(headers);
-    }
-    for (name, value) in &notes.headers {
-        headers.append(name, HeaderValue::clone(value));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -49,7 +49,7 @@ pub async fn serve<B: Inbound>(
     };
 
     let headers = response.headers_mut();
-    grpc::annotate(&notes, headers);
+    notes.annotate(headers);
     exchange.decorate(headers);
     edge.cors.decorate(exchange.origin.as_ref(), headers);
     security_headers::decorate(
