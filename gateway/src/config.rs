@@ -86,6 +86,17 @@ impl GatewayConfig {
         }
     }
 
+    /// The networks of proxies that are believed.
+    ///
+    /// # Errors
+    /// The first text that is not a network.
+    pub fn proxies(&self) -> Result<Vec<Network>, InvalidNetwork> {
+        self.trusted_proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect()
+    }
+
     /// Time that a client may take to send a body.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_secs(self.body_timeout_seconds)
@@ -117,6 +128,24 @@ impl Default for AuthConfig {
         }
     }
 }
+
+impl AuthConfig {
+    /// Whether these settings may be used in `profile`.
+    ///
+    /// # Errors
+    /// [`InsecureCookies`] where real customers are.
+    pub fn check(&self, profile: Profile) -> Result<(), InsecureCookies> {
+        match (self.insecure_cookies, profile) {
+            (true, Profile::Production) => Err(InsecureCookies),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `auth.insecure_cookies` is set where it must not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("insecure_cookies is for development and not allowed in the production profile")]
+pub struct InsecureCookies;
 
 /// A network: an address and how many of its leading bits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

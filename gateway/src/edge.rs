@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use mesh::{CallContext, Failure, Hub, Principal, config::Profile, rpc::GrpcRoutes};
+use mesh::{CallContext, Failure, Hub, Principal, rpc::GrpcRoutes};
 use transcoding::{Options, Transcoder};
 
 use crate::{
@@ -76,21 +76,14 @@ impl Edge {
     pub fn new(hub: &Hub) -> Result<Self, GatewayError> {
         let config: GatewayConfig = hub.config("gateway")?;
         let auth: AuthConfig = hub.config("auth")?;
-        if auth.insecure_cookies && hub.profile() == Profile::Production {
-            return Err(GatewayError::InsecureCookies);
-        }
-        let proxies = config
-            .trusted_proxies
-            .iter()
-            .map(|text| text.parse())
-            .collect::<Result<_, _>>()?;
+        auth.check(hub.profile())?;
         let transcoder = Transcoder::new(contracts::descriptor_pool(), Options::default())?;
         let routes = Routes::new(hub);
         let cookies = CookieJar::new(&auth, routes.refresh_paths(&transcoder));
         let clock = hub.clock().clone();
         describe_metrics();
         Ok(Self {
-            proxies,
+            proxies: config.proxies()?,
             routes,
             backend: Backend::new(hub.channel()),
             grpc: hub.grpc_routes(),

@@ -60,8 +60,8 @@ pub enum GatewayError {
     #[error("gateway.trusted_proxies: {0}")]
     Proxy(#[from] config::InvalidNetwork),
     /// `auth.insecure_cookies`.
-    #[error("auth.insecure_cookies is for development and not allowed in the production profile")]
-    InsecureCookies,
+    #[error("auth: {0}")]
+    Cookies(#[from] config::InsecureCookies),
     /// The `google.api.http` rules of the contract.
     #[error("the contract's HTTP rules: {0}")]
     Contract(#[from] transcoding::BuildError),

@@ -9,7 +9,9 @@ use mesh::{
 };
 
 use crate::{
+    body::BoxError,
     config::{AuthConfig, GatewayConfig},
+    cors::Cors,
     idempotency::{Ledger, MIGRATIONS},
     shared_cache::GenerationMark,
 };
@@ -24,8 +26,17 @@ const PURGE: Duration = Duration::from_secs(300);
 /// # Errors
 /// The store or the configuration cannot be used.
 pub async fn register(hub: &Hub) -> Result<Service, StartError> {
-    // Claimed here, so that a wrong key in it is found before anything is served.
-    let _: AuthConfig = hub.config("auth")?;
+    // Read here too, so that a mistake in them is found before anything is seeded or served.
+    let config: GatewayConfig = hub.config(NAME)?;
+    let auth: AuthConfig = hub.config("auth")?;
+    let wrong = |setting: &str, error: BoxError| StartError::other(setting, error);
+    config
+        .proxies()
+        .map_err(|error| wrong("gateway.trusted_proxies", error.into()))?;
+    Cors::new(&config.origins(hub.profile()))
+        .map_err(|error| wrong("gateway.cors_origins", error.into()))?;
+    auth.check(hub.profile())
+        .map_err(|error| wrong("auth", error.into()))?;
     let ledger = ledger(hub).await?;
     let store = hub.store(NAME, MIGRATIONS).await?;
     let clock = hub.clock().clone();
