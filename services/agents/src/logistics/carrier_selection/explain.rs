@@ -53,7 +53,7 @@ fn value(criterion: Criterion, option: &Ranked<'_>) -> String {
     let quote = &option.quote;
     match criterion {
         Criterion::Cost => quote.cost.to_string(),
-        Criterion::OnTime => format!("{:.1} %", quote.on_time * 100.0),
+        Criterion::Lateness => format!("{:.1} %", (1.0 - quote.on_time) * 100.0),
         Criterion::Time => quote
             .estimated_delivery
             .format("%Y-%m-%d %H:%M UTC")
@@ -73,38 +73,23 @@ fn sentence(
     let what = value(criterion, best);
     let told = match criterion {
         Criterion::Cost => format!("{name} costs {what}"),
-        Criterion::OnTime => format!("{name} is on time with at least {what} of its parcels"),
+        Criterion::Lateness => format!("{name} is late with at most {what} of its parcels"),
         Criterion::Time => format!("{name} should arrive by {what}"),
-        Criterion::Claims => format!("{name} has {what} parcels with claims"),
+        Criterion::Claims => format!("{name} has claims for {what} parcels"),
         Criterion::Co2e => format!("{name} emits {what} of CO2e"),
     };
-    format!(
-        "{told}, {}.",
-        standing(criterion, index, &best.values, options)
-    )
+    format!("{told}, {}.", standing(index, &best.values, options))
 }
 
 /// Where the best option stands among all in one criterion.
-fn standing(
-    criterion: Criterion,
-    index: usize,
-    best: &PerCriterion,
-    options: &[Ranked<'_>],
-) -> String {
+fn standing(index: usize, best: &PerCriterion, options: &[Ranked<'_>]) -> String {
     let count = options.len();
     if count == 1 {
         return "the only option".to_owned();
     }
     let better = options
         .iter()
-        .filter(|option| {
-            let (other, own) = (option.values[index], best[index]);
-            if criterion.more_is_better() {
-                other > own
-            } else {
-                other < own
-            }
-        })
+        .filter(|option| option.values[index] < best[index])
         .count();
     if better == 0 {
         format!("the best of {count} options")
@@ -117,12 +102,8 @@ fn stability(flip: Option<&Flip>) -> String {
     flip.map_or_else(
         || "no single weight".to_owned(),
         |flip| {
-            format!(
-                "{} {:.1} % -> {:.1} %",
-                flip.criterion.as_str(),
-                flip.from * 100.0,
-                flip.to * 100.0
-            )
+            let (from, to) = percentages(flip);
+            format!("{} {from} -> {to}", flip.criterion.as_str())
         },
     )
 }
@@ -137,16 +118,24 @@ fn stability_sentence(flip: Option<&Flip>, choice: &Choice<'_>, best: &Ranked<'_
     } else {
         "falls"
     };
-    let winner = choice
-        .options
-        .get(flip.winner)
-        .map_or("another", |option| option.quote.service.name.as_str());
+    let winner = choice.options.get(flip.winner);
+    let winner = winner.map_or("another", |option| option.quote.service.name.as_str());
+    let (from, to) = percentages(flip);
+    let criterion = flip.criterion.as_str().replace('_', " ");
     format!(
-        "{name} stays the choice until the weight of {} {way} from {:.1} % to {:.1} %; then {winner} wins.",
-        flip.criterion.as_str().replace('_', " "),
-        flip.from * 100.0,
-        flip.to * 100.0,
+        "{name} stays the choice until the weight of {criterion} {way} from {from} to {to}; then {winner} wins."
     )
+}
+
+/// The weights of a flip, with as many digits as it takes to tell them apart.
+fn percentages(flip: &Flip) -> (String, String) {
+    let digits = if (flip.to - flip.from).abs() < 0.002 {
+        4
+    } else {
+        1
+    };
+    let told = |weight: f64| format!("{:.digits$} %", weight * 100.0);
+    (told(flip.from), told(flip.to))
 }
 
 #[cfg(test)]

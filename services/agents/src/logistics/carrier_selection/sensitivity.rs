@@ -3,6 +3,7 @@
 use super::{
     choice::Choice,
     criteria::{Criterion, PerCriterion},
+    topsis::Field,
 };
 
 /// Steps in which a weight is moved over its range before the exact place is sought.
@@ -27,23 +28,30 @@ pub fn nearest_flip(choice: &Choice<'_>) -> Option<Flip> {
     if choice.options.len() < 2 {
         return None;
     }
+    let field = choice.field();
     let by_change = |a: &Flip, b: &Flip| (a.to - a.from).abs().total_cmp(&(b.to - b.from).abs());
     Criterion::ALL
         .into_iter()
         .enumerate()
-        .flat_map(|(index, criterion)| [0.0, 1.0].map(|end| flip(choice, index, criterion, end)))
+        .flat_map(|(index, criterion)| {
+            [0.0, 1.0].map(|end| flip(&field, &choice.weights, index, criterion, end))
+        })
         .flatten()
         .min_by(by_change)
 }
 
 /// Moves the weight from where it is towards `end` until another option wins.
-fn flip(choice: &Choice<'_>, index: usize, criterion: Criterion, end: f64) -> Option<Flip> {
-    let from = choice.weights[index];
+fn flip(
+    field: &Field,
+    weights: &PerCriterion,
+    index: usize,
+    criterion: Criterion,
+    end: f64,
+) -> Option<Flip> {
+    let from = weights[index];
     let winner_at = |share: f64| {
         let moved = from + (end - from) * share;
-        choice
-            .best_under(&with_weight(&choice.weights, index, moved))
-            .unwrap_or(0)
+        field.best(&with_weight(weights, index, moved)).unwrap_or(0)
     };
     let first = (1..=STEPS).find(|step| winner_at(f64::from(*step) / f64::from(STEPS)) != 0)?;
     let mut same = f64::from(first - 1) / f64::from(STEPS);
@@ -113,14 +121,14 @@ mod tests {
                 .unwrap();
             assert!((flip.from - choice.weights[index]).abs() < 1e-12);
             let beyond = with_weight(&choice.weights, index, flip.to);
-            assert_eq!(choice.best_under(&beyond), Some(flip.winner));
+            assert_eq!(choice.field().best(&beyond), Some(flip.winner));
             assert_ne!(flip.winner, 0);
             let before = with_weight(
                 &choice.weights,
                 index,
                 flip.to + (flip.from - flip.to) * 1e-3,
             );
-            assert_eq!(choice.best_under(&before), Some(0));
+            assert_eq!(choice.field().best(&before), Some(0));
             assert!((beyond.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
     }

@@ -6,7 +6,7 @@
 //! because correct rounding keeps the order of results. Rounding can only make the two equal; ties go to
 //! the option that is not dominated.
 
-use super::criteria::{COUNT, Criterion, PerCriterion};
+use super::criteria::PerCriterion;
 
 /// How an option does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,53 +19,94 @@ pub struct Standing {
     pub pareto_optimal: bool,
 }
 
-/// The standing of each option.
-pub fn standings(options: &[PerCriterion], weights: &PerCriterion) -> Vec<Standing> {
-    let norms: PerCriterion = std::array::from_fn(|index| {
-        options
+/// The options, measured against the ideal before any weight is put on a criterion: weights only scale
+/// these distances, so many weightings of the same options cost little.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Squared distances from the best value, by option and criterion.
+    near: Vec<PerCriterion>,
+    /// Squared distances from the worst value.
+    far: Vec<PerCriterion>,
+    pareto_optimal: Vec<bool>,
+}
+
+impl Field {
+    /// Measures options by their values, of which less is better and none is negative.
+    pub fn of(options: &[PerCriterion]) -> Self {
+        let norms: PerCriterion = std::array::from_fn(|index| {
+            let squares = options.iter().map(|option| option[index].powi(2));
+            squares.sum::<f64>().sqrt()
+        });
+        let normalised: Vec<PerCriterion> = options
             .iter()
-            .map(|option| option[index].powi(2))
-            .sum::<f64>()
-            .sqrt()
-    });
-    let weighted: Vec<PerCriterion> = options
-        .iter()
-        .map(|option| {
-            std::array::from_fn(|index| {
-                if norms[index] > 0.0 {
-                    weights[index] * (option[index] / norms[index])
-                } else {
-                    0.0
-                }
-            })
-        })
-        .collect();
-    let (best, worst) = extremes(&weighted);
-    weighted
-        .iter()
-        .zip(options)
-        .map(|(option, raw)| {
-            let to_best = squares(option, &best);
-            let to_worst = squares(option, &worst);
-            let (near, far) = (length(&to_best), length(&to_worst));
-            let score = closeness(near, far);
-            let whole: f64 = to_worst.iter().sum();
-            let parts = std::array::from_fn(|index| {
-                score
-                    * if whole > 0.0 {
-                        to_worst[index] / whole
+            .map(|option| {
+                std::array::from_fn(|index| {
+                    if norms[index] > 0.0 {
+                        option[index] / norms[index]
                     } else {
-                        weights[index]
+                        0.0
                     }
-            });
-            let pareto_optimal = !options.iter().any(|other| dominates(other, raw));
-            Standing {
-                score,
-                parts,
-                pareto_optimal,
-            }
-        })
-        .collect()
+                })
+            })
+            .collect();
+        let extreme = |start: f64, pick: fn(f64, f64) -> f64| -> PerCriterion {
+            std::array::from_fn(|index| {
+                normalised
+                    .iter()
+                    .map(|option| option[index])
+                    .fold(start, pick)
+            })
+        };
+        let (best, worst) = (extreme(f64::INFINITY, f64::min), extreme(0.0, f64::max));
+        let from = |extreme: &PerCriterion| -> Vec<PerCriterion> {
+            let squares = |option: &PerCriterion| {
+                std::array::from_fn(|index| (option[index] - extreme[index]).powi(2))
+            };
+            normalised.iter().map(squares).collect()
+        };
+        let dominated = |option| options.iter().any(|other| dominates(other, option));
+        Self {
+            near: from(&best),
+            far: from(&worst),
+            pareto_optimal: options.iter().map(|option| !dominated(option)).collect(),
+        }
+    }
+
+    /// The standing of each option under weights.
+    pub fn standings(&self, weights: &PerCriterion) -> Vec<Standing> {
+        (0..self.near.len())
+            .map(|option| self.standing(option, weights))
+            .collect()
+    }
+
+    /// The best option under weights.
+    pub fn best(&self, weights: &PerCriterion) -> Option<usize> {
+        let standings = self.standings(weights);
+        (0..standings.len()).min_by(|a, b| better_first(&standings[*a], &standings[*b]))
+    }
+
+    fn standing(&self, option: usize, weights: &PerCriterion) -> Standing {
+        let weighted = |squares: &PerCriterion| -> PerCriterion {
+            std::array::from_fn(|index| weights[index].powi(2) * squares[index])
+        };
+        let far = weighted(&self.far[option]);
+        let near: f64 = weighted(&self.near[option]).iter().sum();
+        let whole: f64 = far.iter().sum();
+        let score = closeness(near.sqrt(), whole.sqrt());
+        let parts = std::array::from_fn(|index| {
+            score
+                * if whole > 0.0 {
+                    far[index] / whole
+                } else {
+                    weights[index]
+                }
+        });
+        Standing {
+            score,
+            parts,
+            pareto_optimal: self.pareto_optimal[option],
+        }
+    }
 }
 
 /// The order of two standings, the better first.
@@ -77,19 +118,8 @@ pub fn better_first(a: &Standing, b: &Standing) -> std::cmp::Ordering {
 
 /// Whether `a` is at least as good as `b` in everything and better in something.
 pub fn dominates(a: &PerCriterion, b: &PerCriterion) -> bool {
-    let mut better = false;
-    for (index, criterion) in Criterion::ALL.into_iter().enumerate() {
-        let (a, b) = if criterion.more_is_better() {
-            (b[index], a[index])
-        } else {
-            (a[index], b[index])
-        };
-        if a > b {
-            return false;
-        }
-        better |= a < b;
-    }
-    better
+    let mut pairs = a.iter().zip(b);
+    pairs.clone().all(|(a, b)| a <= b) && pairs.any(|(a, b)| a < b)
 }
 
 /// far / (near + far), in a form whose steps all rise with `far` and fall with `near`. An option that is
@@ -104,105 +134,49 @@ fn closeness(near: f64, far: f64) -> f64 {
     }
 }
 
-/// The best and the worst value of each criterion.
-fn extremes(options: &[PerCriterion]) -> (PerCriterion, PerCriterion) {
-    let least = |index: usize| {
-        options
-            .iter()
-            .map(|option| option[index])
-            .fold(f64::INFINITY, f64::min)
-    };
-    let most = |index: usize| {
-        options
-            .iter()
-            .map(|option| option[index])
-            .fold(0.0, f64::max)
-    };
-    let mut best = [0.0; COUNT];
-    let mut worst = [0.0; COUNT];
-    for (index, criterion) in Criterion::ALL.into_iter().enumerate() {
-        let (low, high) = (least(index), most(index));
-        (best[index], worst[index]) = if criterion.more_is_better() {
-            (high, low)
-        } else {
-            (low, high)
-        };
-    }
-    (best, worst)
-}
-
-fn squares(a: &PerCriterion, b: &PerCriterion) -> PerCriterion {
-    std::array::from_fn(|index| (a[index] - b[index]).powi(2))
-}
-
-fn length(squares: &PerCriterion) -> f64 {
-    squares.iter().sum::<f64>().sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;
+    use crate::logistics::carrier_selection::criteria::COUNT;
 
     const EVEN: PerCriterion = [0.2; COUNT];
 
-    fn winner(options: &[PerCriterion], weights: &PerCriterion) -> usize {
-        let standings = standings(options, weights);
-        (0..options.len())
-            .min_by(|a, b| better_first(&standings[*a], &standings[*b]))
-            .unwrap()
-    }
-
     #[test]
     fn a_worked_example() {
-        // Two criteria that differ: cost 3 and 4, on time 0.8 and 0.6; both normalise to 0.6 and 0.8.
+        // Two criteria that differ, and the third option halfway in both.
         let options = [
-            [3.0, 0.8, 1.0, 0.0, 0.0],
-            [4.0, 0.6, 1.0, 0.0, 0.0],
+            [3.0, 0.6, 1.0, 0.0, 0.0],
+            [4.0, 0.8, 1.0, 0.0, 0.0],
             [3.5, 0.7, 1.0, 0.0, 0.0],
         ];
-        let standings = standings(&options, &EVEN);
-        assert_eq!(standings[0].score, 1.0);
-        assert_eq!(standings[1].score, 0.0);
-        assert!((standings[2].score - 0.5).abs() < 1e-12);
-        assert_eq!(
-            standings.map(|standing| standing.pareto_optimal),
-            [true, false, false]
-        );
-    }
-
-    trait Map3 {
-        fn map(&self, f: impl Fn(&Standing) -> bool) -> [bool; 3];
-    }
-
-    impl Map3 for Vec<Standing> {
-        fn map(&self, f: impl Fn(&Standing) -> bool) -> [bool; 3] {
-            [f(&self[0]), f(&self[1]), f(&self[2])]
+        let standings = Field::of(&options).standings(&EVEN);
+        let expected = [(1.0, true), (0.0, false), (0.5, false)];
+        for (standing, (score, pareto_optimal)) in standings.iter().zip(expected) {
+            assert!((standing.score - score).abs() < 1e-12);
+            assert_eq!(standing.pareto_optimal, pareto_optimal);
         }
     }
 
     #[test]
     fn the_only_option_is_ideal() {
-        let only = standings(&[[1.0, 0.5, 2.0, 3.0, 4.0]], &EVEN);
+        let only = Field::of(&[[1.0, 0.5, 2.0, 3.0, 4.0]]).standings(&EVEN);
         assert_eq!((only[0].score, only[0].pareto_optimal), (1.0, true));
-        assert!(standings(&[], &EVEN).is_empty());
+        assert_eq!(Field::of(&[]).best(&EVEN), None);
         // Nothing but zeros is nothing to be nearer to.
-        assert!(
-            standings(&[[0.0; COUNT]; 3], &EVEN)
-                .iter()
-                .all(|standing| standing.score == 1.0)
-        );
+        let alike = Field::of(&[[0.0; COUNT]; 3]).standings(&EVEN);
+        assert!(alike.iter().all(|standing| standing.score == 1.0));
     }
 
     fn option() -> impl Strategy<Value = PerCriterion> {
         // Few different values, so that options often tie in some criteria.
         (1_u32..2000, 0_u32..100, 1_u32..9, 0_u32..6, 0_u32..4000).prop_map(
-            |(cost, on_time, days, claims, co2e)| {
+            |(cost, late, days, claims, co2e)| {
                 [
                     f64::from(cost),
-                    f64::from(on_time) / 100.0,
+                    f64::from(late) / 100.0,
                     f64::from(days) * 24.0,
                     f64::from(claims),
                     f64::from(co2e),
@@ -221,13 +195,14 @@ mod tests {
             // One that is worse by next to nothing.
             let mut shadow = options[0];
             for (index, by) in worse.iter().enumerate() {
-                shadow[index] *= if index == 1 { 1.0 - by } else { 1.0 + by };
+                shadow[index] *= 1.0 + by;
             }
             options.insert(0, shadow);
             let sum: f64 = raw.iter().sum();
             let weights = raw.map(|weight| weight / sum);
-            let best = winner(&options, &weights);
-            let standings = standings(&options, &weights);
+            let field = Field::of(&options);
+            let best = field.best(&weights).unwrap();
+            let standings = field.standings(&weights);
             prop_assert!(standings[best].pareto_optimal);
             for other in &options {
                 prop_assert!(!dominates(other, &options[best]));
@@ -246,7 +221,8 @@ mod tests {
                 option[4] *= factor;
                 option
             }).collect();
-            for (a, b) in standings(&options, &EVEN).iter().zip(standings(&scaled, &EVEN)) {
+            let standings = |options: &[PerCriterion]| Field::of(options).standings(&EVEN);
+            for (a, b) in standings(&options).iter().zip(standings(&scaled)) {
                 prop_assert!((a.score - b.score).abs() < 1e-9);
             }
         }
