@@ -6,11 +6,13 @@ use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 use contracts::hub::{
     catalog::v1::{
-        BatchGetVariantsRequest, PurchasableVariant, VariantRef, catalog_service_client::CatalogServiceClient,
+        BatchGetVariantsRequest, PurchasableVariant, VariantRef,
+        catalog_service_client::CatalogServiceClient,
     },
     orders::v1::{
-        FulfillmentStatus, ImportOrder, ImportOrdersRequest, Order, OrderItem, OrderPayment, OrderShipping,
-        OrderStatus, OrderTotals, PaymentStatus, ShippingMethod, order_service_client::OrderServiceClient,
+        FulfillmentStatus, ImportOrder, ImportOrdersRequest, Order, OrderItem, OrderPayment,
+        OrderShipping, OrderStatus, OrderTotals, PaymentStatus, ShippingMethod,
+        order_service_client::OrderServiceClient,
     },
     r#type::v1::Address,
 };
@@ -78,7 +80,10 @@ impl Seeder<'_> {
         for (position, order) in demo.into_iter().enumerate() {
             orders.push(ImportOrder {
                 import_key: format!("demo-{position}"),
-                order: Some(shop.order(order).with_context(|| format!("order {position}"))?),
+                order: Some(
+                    shop.order(order)
+                        .with_context(|| format!("order {position}"))?,
+                ),
             });
         }
         OrderServiceClient::new(self.hub.channel())
@@ -128,7 +133,10 @@ impl Seeder<'_> {
 
 impl Shop {
     fn order(&self, demo: DemoOrder) -> anyhow::Result<Order> {
-        let (user_id, address) = self.users.get(&demo.customer_email).context("unknown user")?;
+        let (user_id, address) = self
+            .users
+            .get(&demo.customer_email)
+            .context("unknown user")?;
         let method = shipping_method(&demo.shipping_method);
         let (items, totals) = self.price(&demo, method)?;
         let placed = self.now - Duration::days(demo.placed_days_ago);
@@ -166,18 +174,29 @@ impl Shop {
             notes: demo.notes,
             status_reason: demo.status_reason,
             created_at: Some(timestamp(placed)),
-            updated_at: Some(timestamp(placed + facts.age_of_last_change(demo.placed_days_ago))),
-            paid_at: facts.charged().then(|| timestamp(placed + Duration::minutes(1))),
+            updated_at: Some(timestamp(
+                placed + facts.age_of_last_change(demo.placed_days_ago),
+            )),
+            paid_at: facts
+                .charged()
+                .then(|| timestamp(placed + Duration::minutes(1))),
             ..Order::default()
         })
     }
 
     /// The lines at present prices, by the function that prices every order.
-    fn price(&self, demo: &DemoOrder, method: ShippingMethod) -> anyhow::Result<(Vec<OrderItem>, OrderTotals)> {
+    fn price(
+        &self,
+        demo: &DemoOrder,
+        method: ShippingMethod,
+    ) -> anyhow::Result<(Vec<OrderItem>, OrderTotals)> {
         let mut variants = Vec::new();
         let mut lines = Vec::new();
         for line in &demo.lines {
-            let variant = self.variants.get(&line.sku).with_context(|| line.sku.clone())?;
+            let variant = self
+                .variants
+                .get(&line.sku)
+                .with_context(|| line.sku.clone())?;
             lines.push(Line {
                 unit_price: Money::from_wire(variant.unit_price.as_ref(), "unit_price")?,
                 quantity: line.quantity,
@@ -233,7 +252,9 @@ impl Facts {
         use OrderStatus as Status;
         use PaymentStatus as Paid;
         let (payment, fulfillment) = match status {
-            Status::Unspecified | Status::Pending | Status::Reserved => (Paid::Pending, Goods::Pending),
+            Status::Unspecified | Status::Pending | Status::Reserved => {
+                (Paid::Pending, Goods::Pending)
+            }
             Status::Paid => (Paid::Paid, Goods::Pending),
             Status::Processing => (Paid::Paid, Goods::Scheduled),
             Status::Shipped => (Paid::Paid, Goods::Shipped),
@@ -242,7 +263,10 @@ impl Facts {
             Status::OutOfStock | Status::Cancelled => (Paid::Pending, Goods::Cancelled),
             Status::Refunded => (Paid::Refunded, Goods::Delivered),
         };
-        Self { payment, fulfillment }
+        Self {
+            payment,
+            fulfillment,
+        }
     }
 
     fn charged(&self) -> bool {
