@@ -24,8 +24,11 @@ pub struct GatewayConfig {
     pub body_limit_bytes: usize,
     /// Largest request head in bytes.
     pub header_limit_bytes: usize,
-    /// Time that a client may take to send a request head, in seconds.
+    /// Time that a client may take from connecting to the end of its first request head, in seconds.
     pub header_timeout_seconds: u64,
+    /// Time that a connection may be idle between requests, the next head included, in seconds. Longer
+    /// than proxies keep theirs, so that none sends a request into a closing connection.
+    pub idle_timeout_seconds: u64,
     /// Time that a client may take to send a request body, in seconds.
     pub body_timeout_seconds: u64,
     /// Connections that are open at the same time; more wait to be accepted.
@@ -63,7 +66,8 @@ impl Default for GatewayConfig {
             trusted_proxies: Vec::new(),
             body_limit_bytes: 1024 * 1024,
             header_limit_bytes: 16 * 1024,
-            header_timeout_seconds: 10,
+            header_timeout_seconds: 15,
+            idle_timeout_seconds: 75,
             body_timeout_seconds: 20,
             max_connections: 8192,
             max_streams: 256,

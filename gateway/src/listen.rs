@@ -51,7 +51,7 @@ pub async fn serve(
     let front = Front {
         server: server(&edge),
         places: Arc::new(Semaphore::new(edge.config.max_connections)),
-        patience: Duration::from_secs(edge.config.header_timeout_seconds.max(1) * 2),
+        patience: Duration::from_secs(edge.config.header_timeout_seconds.max(1)),
         edge,
     };
     let graceful = GracefulShutdown::new();
@@ -94,8 +94,8 @@ struct Front {
     edge: Arc<Edge>,
     server: auto::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
-    /// hyper's timeouts begin when it knows the protocol; a client that says nothing, or too little
-    /// to tell, is cut off after this time.
+    /// hyper's one timeout for heads also ends idle connections, and begins only when the protocol is
+    /// known; so a first request that does not come in this time is cut off here.
     patience: Duration,
 }
 
@@ -188,7 +188,7 @@ fn server(edge: &Edge) -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(config.header_timeout_seconds.max(1)))
+        .header_read_timeout(Duration::from_secs(config.idle_timeout_seconds.max(1)))
         .max_buf_size(HEAD_BUFFER.max(config.header_limit_bytes * 4))
         .max_headers(MOST_HEADERS)
         .keep_alive(true)
