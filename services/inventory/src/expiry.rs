@@ -37,5 +37,8 @@ pub(crate) async fn sweep(store: &Store, means: &Means) -> Result<usize, StoreEr
             break;
         }
     }
+    if ended > 0 {
+        metrics::counter!("hub_inventory_holds_expired_total").increment(ended as u64);
+    }
     Ok(ended)
 }

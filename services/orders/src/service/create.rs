@@ -120,7 +120,10 @@ pub(super) async fn create(
         .write(move |tx: Tx| async move { place(&tx, &moment, placement).await })
         .await;
     let error = match placed {
-        Ok(order) => return Ok(order),
+        Ok(order) => {
+            metrics::counter!("hub_orders_placed_total").increment(1);
+            return Ok(order);
+        }
         Err(error) => error,
     };
     if ordered_already(&error) {
