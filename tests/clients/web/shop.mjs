@@ -62,13 +62,17 @@ check(order.orderNumber.startsWith("HPH-"), `order ${order.orderNumber} is place
 
 const PROCESSING = 4;
 let reached = false;
-for await (const event of orders.streamOrderEvents({ orderId: order.orderId })) {
+const following = new AbortController();
+const events = orders.streamOrderEvents({ orderId: order.orderId }, { signal: following.signal });
+for await (const event of events) {
   console.log(`    ${event.eventType}: ${event.message}`);
   if (event.status === PROCESSING) {
     reached = true;
     break;
   }
 }
+// The stream goes on until the parcel arrives; whoever has seen enough hangs up.
+following.abort();
 check(reached, "the stream sees the order reach processing");
 
 await refused(cart.addCartItem({ productId: "SLED-TOT", quantity: -5n }), Code.InvalidArgument, "quantity -5");
