@@ -446,6 +446,98 @@ async fn the_scarcest_come_first_by_page_and_by_token() {
     );
 }
 
+#[tokio::test]
+async fn the_rpcs_of_the_saga_answer_what_the_ledger_says() {
+    use contracts::hub::inventory::v1::{
+        BatchGetAvailabilityRequest, ListReservationsRequest, ReleaseRequest, ReservationStatus,
+        ReserveLine, ReserveRequest, inventory_service_server::InventoryService,
+    };
+    use tonic::Request;
+
+    let shop = Shop::stocked(&[5, 0]).await;
+    let handler = crate::service::InventoryHandler {
+        store: shop.store.clone(),
+        means: shop.means.clone(),
+    };
+    let reserve = |order: &str, index: usize, quantity: i64| ReserveRequest {
+        order_id: order.to_owned(),
+        lines: vec![ReserveLine {
+            variant_id: variant(index),
+            quantity,
+        }],
+    };
+    let call = async |request: ReserveRequest| {
+        handler
+            .reserve(Request::new(request))
+            .await
+            .unwrap()
+            .into_inner()
+    };
+    let first = call(reserve("o-1", 0, 3)).await;
+    assert!(first.reserved);
+    assert_eq!(call(reserve("o-1", 0, 3)).await, first);
+    let short = call(reserve("o-2", 0, 3)).await;
+    assert!(!short.reserved);
+    assert_eq!(
+        (
+            short.failed_lines[0].requested,
+            short.failed_lines[0].available
+        ),
+        (3, 2)
+    );
+
+    let release = || {
+        Request::new(ReleaseRequest {
+            order_id: "o-1".into(),
+            reason: "changed their mind".into(),
+        })
+    };
+    let released = handler
+        .release(release())
+        .await
+        .unwrap()
+        .into_inner()
+        .released;
+    assert_eq!(released.len(), 1);
+    assert_eq!(released[0].status(), ReservationStatus::Released);
+    assert!(
+        handler
+            .release(release())
+            .await
+            .unwrap()
+            .into_inner()
+            .released
+            .is_empty()
+    );
+    let again = call(reserve("o-1", 0, 1)).await;
+    assert!(!again.reserved && again.failed_lines.len() == 1);
+
+    let list = ListReservationsRequest {
+        order_id: "o-1".into(),
+    };
+    let ledger = handler
+        .list_reservations(Request::new(list))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(ledger.items, released);
+    let ask = BatchGetAvailabilityRequest {
+        variant_ids: vec![variant(0), variant(1), variant(0), "unknown".into()],
+    };
+    let answer = handler
+        .batch_get_availability(Request::new(ask))
+        .await
+        .unwrap()
+        .into_inner();
+    let units: Vec<i64> = answer
+        .variants
+        .iter()
+        .map(|stock| stock.available)
+        .collect();
+    assert_eq!(units, [5, 0]);
+    shop.check().await;
+}
+
 /// Something that reaches inventory about one of a few orders.
 #[derive(Clone, Debug)]
 enum Arrival {
