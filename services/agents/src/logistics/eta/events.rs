@@ -26,7 +26,8 @@ impl Consumer for StageTimes {
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
         let at = instant(event.timestamp.as_ref());
         match &event.data {
-            Some(Data::ShipmentScheduled(scheduled)) => {
+            // Without a plan there is nothing to compare the parcel's times with.
+            Some(Data::ShipmentScheduled(scheduled)) if scheduled.estimated_delivery.is_some() => {
                 let parcel = PlannedParcel {
                     shipment_id: scheduled.shipment_id.clone(),
                     carrier: scheduled.carrier.clone(),

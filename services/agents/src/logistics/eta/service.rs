@@ -181,7 +181,16 @@ impl EtaHandler {
                 "The carrier's calendar and record are not known.",
             ));
         };
-        let planned = instant(shipment.estimated_delivery.as_ref());
+        let Some(planned) = shipment
+            .estimated_delivery
+            .as_ref()
+            .map(|at| instant(Some(at)))
+        else {
+            return Ok(Answer::unknown(
+                "plan",
+                "The carrier planned no day of delivery.",
+            ));
+        };
         let plan = Plan::until(service, journey.ready, service.calendar.day_of(planned));
         let estimate = match plan {
             Some(plan) => {

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Observations that an estimate reads of a stage, newest first: old ones fade by falling out.
-const WINDOW: i64 = 200;
+const WINDOW: i64 = 120;
 /// Observations that are kept of a stage of a service.
 const KEPT: i64 = 500;
 
