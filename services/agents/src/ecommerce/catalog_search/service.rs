@@ -142,6 +142,15 @@ impl CatalogSearchHandler {
                 sentence: "Words that no product has were replaced by the nearest ones.".to_owned(),
             });
         }
+        // Why the best hit is the best; every hit carries its own parts.
+        for part in outcome
+            .hits
+            .first()
+            .into_iter()
+            .flat_map(|hit| &hit.score_parts)
+        {
+            notes = notes.factor(part.clone());
+        }
         for relaxed in &outcome.relaxed {
             notes = notes.factor(Factor {
                 name: "relaxed".to_owned(),
