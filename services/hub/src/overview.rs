@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
 };
 
@@ -66,8 +67,7 @@ pub async fn config(settings: &Settings) -> anyhow::Result<()> {
     let _ = std::fs::remove_dir_all(&scratch);
     outcome?;
     config.check()?;
-    print!("{}", config.effective());
-    Ok(())
+    write_out(&config.effective())
 }
 
 async fn declare_sections(
@@ -87,6 +87,13 @@ async fn declare_sections(
 
 /// Prints the OpenAPI document.
 pub fn openapi() -> anyhow::Result<()> {
-    println!("{}", gateway::openapi_document()?);
-    Ok(())
+    write_out(&format!("{}\n", gateway::openapi_document()?))
+}
+
+/// Writes a long text; a reader that has seen enough (`| head`) is no failure.
+fn write_out(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }

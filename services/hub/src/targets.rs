@@ -37,7 +37,10 @@ pub const TARGETS: &[Target] = &[
     target!(orders, "checkout, orders, the order saga"),
     target!(payments, "charges, refunds, saved payment methods"),
     target!(shipping, "carriers, shipments, scans"),
-    target!(agents, "search, reservation, carrier, ETA and order-status agents"),
+    target!(
+        agents,
+        "search, reservation, carrier, ETA and order-status agents"
+    ),
     target!(admin, "health of everything, dead letters"),
     target!(gateway, "REST, gRPC-Web and gRPC for the outside"),
 ];
