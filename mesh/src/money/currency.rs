@@ -27,6 +27,8 @@ const THOUSANDTHS: &str = "BHD IQD JOD KWD LYD OMR TND";
 /// Units of account with four decimals.
 const TEN_THOUSANDTHS: &str = "CLF UYW";
 
+const USUAL: [Currency; 4] = [Currency::USD, Currency::EUR, Currency::GBP, Currency::JPY];
+
 impl Currency {
     /// US dollar.
     pub const USD: Self = Self::hundredths(*b"USD");
@@ -64,6 +66,10 @@ impl FromStr for Currency {
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| unknown())?;
         if !code.iter().all(u8::is_ascii_uppercase) {
             return Err(unknown());
+        }
+        // The ones that nearly every amount is in need no search.
+        if let Some(usual) = USUAL.into_iter().find(|usual| usual.code == code) {
+            return Ok(usual);
         }
         [
             (HUNDREDTHS, 2),

@@ -121,3 +121,11 @@ proptest! {
         prop_assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
     }
 }
+
+#[test]
+fn the_usual_currencies_have_the_exponents_of_the_table() {
+    for (code, exponent) in [("USD", 2), ("EUR", 2), ("GBP", 2), ("JPY", 0)] {
+        let currency: Currency = code.parse().unwrap();
+        assert_eq!((currency.as_str(), currency.exponent()), (code, exponent));
+    }
+}
