@@ -160,7 +160,14 @@ impl Search<'_> {
             }
         }
         let wide = understood.widened(self.searcher, self.fields, cutter)?;
-        for least in [words, most] {
+        let widened = wide.stems() > understood.stems();
+        // Without neighbours the words find what they found above.
+        let tries: &[usize] = match (widened, most < words) {
+            (false, _) => &[],
+            (true, false) => &[words],
+            (true, true) => &[words, most],
+        };
+        for &least in tries {
             let found = self.run(&wide, least, &filters)?;
             if self.is_enough(&found) {
                 let mut relaxed = vec!["spelling".to_owned()];
@@ -200,19 +207,24 @@ impl Search<'_> {
                 });
             }
         }
-        if words > 1 {
+        if words > 0 {
             for (filters, relaxed) in [(&filters, Vec::new()), (&rest, relaxed)] {
-                let found = self.run(&wide, 1, filters)?;
-                if self.is_enough(&found) {
-                    let given_up = ["spelling".to_owned(), fewer(1)]
-                        .into_iter()
-                        .chain(relaxed)
-                        .collect();
-                    return Ok(Rung {
-                        found,
-                        understood: wide,
-                        relaxed: given_up,
-                    });
+                for (reading, spelling) in
+                    [(&understood, None), (&wide, Some("spelling".to_owned()))]
+                {
+                    let found = self.run(reading, 1, filters)?;
+                    if self.is_enough(&found) {
+                        let any_word = (words > 1).then(|| fewer(1));
+                        return Ok(Rung {
+                            found,
+                            understood: reading.clone(),
+                            relaxed: spelling
+                                .into_iter()
+                                .chain(any_word)
+                                .chain(relaxed)
+                                .collect(),
+                        });
+                    }
                 }
             }
         }

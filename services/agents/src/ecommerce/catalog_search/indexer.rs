@@ -23,8 +23,13 @@ use super::{
 };
 use mesh::store::StoreError;
 
-/// How long changes are gathered before a commit.
+/// How long changes are gathered before a commit, at least.
 const GATHER: Duration = Duration::from_millis(200);
+/// The same at most, however dear commits are.
+const GATHER_MOST: Duration = Duration::from_secs(3);
+/// Bringing the index up to date takes at most one part in so many of the time: under load, when a
+/// commit takes long, there are fewer of them.
+const INDEXING_SHARE: u32 = 20;
 /// The same when there are many.
 const GATHER_MANY: Duration = Duration::from_secs(1);
 /// From how many changes on there are many.
@@ -87,10 +92,13 @@ impl Indexer {
         let mut gather = Duration::ZERO;
         loop {
             clock.sleep(gather).await;
+            let began = clock.monotonic();
             gather = match self.round().await {
                 Ok(changes) => {
                     idle = if changes == 0 { idle + 1 } else { 0 };
-                    if changes >= MANY { GATHER_MANY } else { GATHER }
+                    let took = clock.monotonic().saturating_duration_since(began);
+                    let least = if changes >= MANY { GATHER_MANY } else { GATHER };
+                    pause(changes, took).max(least)
                 }
                 Err(error) => {
                     tracing::error!(%error, "the search index could not be brought up to date");
@@ -252,6 +260,14 @@ impl Indexer {
             Ok(Err(error)) => tracing::warn!(%error, "segments were not merged"),
             Err(error) => tracing::warn!(%error, "segments were not merged"),
         }
+    }
+}
+
+/// How long to gather after a round that took so long. One that changed nothing cost nothing to speak of.
+fn pause(changes: usize, took: Duration) -> Duration {
+    match changes {
+        0 => GATHER,
+        _ => (took * INDEXING_SHARE).min(GATHER_MOST),
     }
 }
 

@@ -151,6 +151,15 @@ impl CatalogSearchHandler {
         {
             notes = notes.factor(part.clone());
         }
+        if words.is_empty() && !outcome.hits.is_empty() {
+            notes = notes.factor(Factor {
+                name: "no words".to_owned(),
+                value: "popularity".to_owned(),
+                weight: 1.0,
+                contribution: 0.0,
+                sentence: "Without words everything that fits the conditions matches, and what more people want comes first.".to_owned(),
+            });
+        }
         for relaxed in &outcome.relaxed {
             notes = notes.factor(Factor {
                 name: "relaxed".to_owned(),

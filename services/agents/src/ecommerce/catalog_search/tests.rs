@@ -308,3 +308,93 @@ fn facet<'a>(outcome: &'a Outcome, name: &str) -> &'a SearchFacet {
         .find(|facet| facet.name == name)
         .unwrap()
 }
+
+#[tokio::test]
+async fn a_facet_counts_what_choosing_its_value_would_find() {
+    let shop = shop().await;
+    let chosen = |brands: Vec<String>, category: &str| SearchRequest {
+        query: "wool".to_owned(),
+        brands,
+        category: category.to_owned(),
+        with_facets: true,
+        ..SearchRequest::default()
+    };
+    let all = shop.search(&chosen(Vec::new(), "apparel"));
+    let brands = facet(&all, "brand");
+    assert!(brands.values.len() > 1);
+    for value in &brands.values {
+        let one = shop.search(&chosen(vec![value.value.clone()], "apparel"));
+        assert_eq!(i64::try_from(one.found.total).unwrap(), value.count);
+        // Choosing a brand does not change what the other brands are counted as.
+        assert_eq!(&facet(&one, "brand").values, &brands.values);
+        // Skipping facets lets the inverted index narrow the search: the same is found.
+        let narrowed = shop.search(&SearchRequest {
+            with_facets: false,
+            ..chosen(vec![value.value.clone()], "apparel")
+        });
+        assert_eq!(narrowed.found.total, one.found.total);
+        assert_eq!(narrowed.hits, one.hits);
+    }
+}
+
+#[tokio::test]
+async fn when_nothing_matches_conditions_are_given_up_and_named() {
+    let shop = shop().await;
+    let ask = |query: &str, min_price: &str, in_stock: bool| {
+        shop.search(&SearchRequest {
+            query: query.to_owned(),
+            min_price: min_price.to_owned(),
+            in_stock,
+            ..SearchRequest::default()
+        })
+    };
+    // Only the price is in the way, so only the price is given up.
+    let dear = ask("sled", "90000", true);
+    assert!(dear.found.total > 0);
+    assert_eq!(dear.relaxed, ["min_price=90000"]);
+    // A word that nothing has or resembles.
+    let odd = ask("sled qqqqqzzz", "", false);
+    assert!(odd.found.total > 0);
+    assert_eq!(odd.relaxed, ["words=1 of 2"]);
+    // Nothing at all stays nothing.
+    let nothing = ask("qqqqqzzz", "", true);
+    assert_eq!(nothing.found.total, 0);
+    assert!(nothing.relaxed.is_empty());
+}
+
+#[tokio::test]
+async fn the_parts_of_a_score_sum_to_it() {
+    let shop = shop().await;
+    let outcome = shop.ask("wool blanket red");
+    assert!(!outcome.hits.is_empty());
+    let mut before = f64::INFINITY;
+    for hit in &outcome.hits {
+        let sum: f64 = hit.score_parts.iter().map(|part| part.contribution).sum();
+        assert!((sum - hit.score).abs() < 1e-9, "{} {}", sum, hit.score);
+        assert!(hit.score <= before + 1e-4, "hits come best first");
+        before = hit.score;
+    }
+}
+
+#[tokio::test]
+async fn an_index_goes_on_where_it_stopped_and_is_built_anew_when_lost() {
+    let mut shop = shop().await;
+    assert_eq!(shop.indexer.catch_up().await, 0);
+    let products = shop.products.len();
+    // The same folder in a new process: nothing is read twice.
+    drop(shop.indexer);
+    shop.state.close();
+    let mut again = Indexer::new(Arc::clone(&shop.state), shop.store.clone());
+    assert_eq!(again.catch_up().await, 0);
+    // An index that cannot be read.
+    drop(again);
+    shop.state.close();
+    let folder = shop._folder.path().join("index");
+    for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+        std::fs::write(entry.path().join("meta.json"), "not an index").unwrap();
+    }
+    let mut anew = Indexer::new(Arc::clone(&shop.state), shop.store.clone());
+    assert_eq!(anew.catch_up().await, products);
+    let searcher = shop.state.index().unwrap().searcher();
+    assert_eq!(searcher.num_docs(), products as u64);
+}

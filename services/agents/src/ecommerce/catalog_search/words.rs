@@ -222,6 +222,11 @@ impl Understood {
         .collect()
     }
 
+    /// How many stems are looked for.
+    pub fn stems(&self) -> usize {
+        self.words.iter().map(|word| word.stems.len()).sum()
+    }
+
     /// Widens every word to its neighbours in the dictionary.
     ///
     /// # Errors
