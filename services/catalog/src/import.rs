@@ -25,10 +25,13 @@ use crate::{
     store::{categories, counters::Deltas, lookup, rows, save},
 };
 
+/// The last line that a file can have: the largest integer that every JSON reader holds exactly.
+const LAST_LINE: i64 = (1 << 53) - 1;
+
 /// Imports a batch.
 ///
 /// # Errors
-/// What the store refuses; bad rows are part of the answer.
+/// What the store refuses, and rows that no file can have; bad rows are part of the answer.
 pub async fn import(
     catalog: &Catalog,
     rows: Vec<ImportRow>,
@@ -36,7 +39,11 @@ pub async fn import(
 ) -> Result<ImportProductsResponse, Failure> {
     let mut errors = Vec::new();
     let mut contents = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (index, row) in rows.into_iter().enumerate() {
+        if !(0..=LAST_LINE).contains(&row.line) {
+            let field = format!("rows[{index}].line");
+            return Err(Failure::invalid(field, "must be the number of a line"));
+        }
         match RowContent::read(&row, catalog.currency()) {
             Ok(content) => contents.push(content),
             Err(problem) => errors.push(error(row.line, &row.sku, problem)),
