@@ -1,9 +1,12 @@
 //! Prices of a cart: the catalog's of this moment.
 //!
-//! Tax is rounded half-even per line, as the order will do it. A line whose product is no longer on sale is
-//! shown but not counted. A cart has one currency, that of its first line with a price.
+//! The sums are those of the function that prices orders, so an estimate cannot disagree with what will be
+//! charged. A line whose product is no longer on sale is shown but not counted. A cart has one currency, that
+//! of its first line with a price.
 
+use contracts::hub::orders::v1::ShippingMethod;
 use mesh::{Currency, Money, MoneyError, Rate};
+use orders::domain::{pricing, shipping::Method};
 
 use super::Line;
 
@@ -67,7 +70,7 @@ pub fn price(
     currency: Currency,
 ) -> Result<(Vec<PricedLine>, Totals), MoneyError> {
     let mut priced = Vec::with_capacity(lines.len());
-    let mut sums: Option<(Money, Money)> = None;
+    let mut counted: Vec<pricing::Line> = Vec::with_capacity(lines.len());
     for line in lines {
         let offer = offer(&line.variant_id);
         let total = offer
@@ -78,14 +81,16 @@ pub fn price(
         if let (Some(offer), Some(total)) = (&offer, total)
             && offer.active
         {
-            let (subtotal, tax) =
-                sums.unwrap_or((Money::zero(total.currency), Money::zero(total.currency)));
-            if subtotal.currency == total.currency {
+            let first = counted
+                .first()
+                .map_or(total.currency, |line| line.unit_price.currency);
+            if first == total.currency {
                 available = offer.stock >= line.quantity;
-                sums = Some((
-                    subtotal.checked_add(total)?,
-                    tax.checked_add(total.at(offer.tax_rate)?)?,
-                ));
+                counted.push(pricing::Line {
+                    unit_price: offer.unit_price,
+                    quantity: line.quantity,
+                    tax_rate: offer.tax_rate,
+                });
             }
         }
         priced.push(PricedLine {
@@ -95,13 +100,17 @@ pub fn price(
             available,
         });
     }
-    let (subtotal, tax) = sums.unwrap_or((Money::zero(currency), Money::zero(currency)));
+    let currency = counted
+        .first()
+        .map_or(currency, |line| line.unit_price.currency);
+    let method = Method::of(ShippingMethod::Standard);
+    let quote = pricing::price(currency, &counted, None, method)?;
     Ok((
         priced,
         Totals {
-            subtotal,
-            tax,
-            total: subtotal.checked_add(tax)?,
+            subtotal: quote.subtotal,
+            tax: quote.tax,
+            total: quote.subtotal.checked_add(quote.tax)?,
         },
     ))
 }
