@@ -9,6 +9,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::shared::{PRODUCT, api, fresh_email, id};
 
@@ -103,6 +107,15 @@ async fn what_is_in_flight_finishes_when_the_hub_is_told_to_stop() {
         .unwrap();
     assert_eq!(follow.status(), 200);
 
+    let endpoint = Endpoint::from_shared(hub.api().url("")).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let whole = HealthCheckRequest::default();
+    let mut watch = health.watch(whole).await.unwrap().into_inner();
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+
     let body = json!({"email": email, "password": "quiet-larch-hollow-7"}).to_string();
     let login = HalfSent::post(hub.address(), "/api/auth/login", &body).await;
     hub.signal("TERM").await.unwrap();
@@ -116,6 +129,10 @@ async fn what_is_in_flight_finishes_when_the_hub_is_told_to_stop() {
     // Still alive: it must not be killed while it drains. But there is nothing new to be had from it.
     assert_eq!(observer.get("/health/live").await.status.as_u16(), 200);
     assert_eq!(observer.get("/api/products").await.status.as_u16(), 503);
+
+    // Watchers are told too.
+    let news = watch.message().await.unwrap().unwrap();
+    assert_eq!(news.status(), ServingStatus::NotServing);
 
     let answer = login.finish().await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -1,7 +1,7 @@
 //! Bad input gets a clear answer that names the field.
 
 use serde_json::{Value, json};
-use system_tests::{Answer, order_body};
+use system_tests::{Answer, Hub, HubOptions, order_body};
 
 use crate::shared::{PRODUCT, api, fresh_email};
 
@@ -71,7 +71,22 @@ async fn unknown_fields_and_broken_json_are_refused() {
 }
 
 #[tokio::test]
-async fn forged_and_expired_tokens_are_refused() {
+async fn a_token_that_has_expired_is_refused_as_such() {
+    let options = HubOptions::unlimited()
+        .arg("up")
+        .arg("--empty")
+        .env("HUB__IDENTITY__ACCESS_MINUTES", "0")
+        .env("HUB__AUTH__LEEWAY_SECONDS", "0");
+    let hub = Hub::start_with(options).await.unwrap();
+    let customer = hub.api().sign_up(&fresh_email()).await;
+    let answer = customer.get("/api/users/me").await;
+    assert!(answer.header("www-authenticate").contains("expired"));
+    let error = answer.expect_error(401, "UNAUTHORIZED");
+    assert_eq!(error["details"]["reason"], "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
+async fn forged_tokens_are_refused() {
     let shop = api().await;
     let customer = shop.demo("customer").await;
     let token = customer.token().unwrap();
