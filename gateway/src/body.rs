@@ -78,11 +78,17 @@ impl Body for EdgeBody {
     }
 }
 
+/// Bytes beyond the limit that are read and thrown away. HTTP/1 clients look for an answer only when they
+/// have sent everything: a connection that is closed on them while they send breaks before they read it.
+const DISCARDED: u64 = 8 * 1024 * 1024;
+/// How long that may take.
+const DISCARDING: Duration = Duration::from_secs(2);
+
 /// Reads a whole body of at most `limit` bytes within `patience`.
 ///
 /// # Errors
-/// [`Reason::PayloadTooLarge`] as soon as that is known; [`Reason::InvalidArgument`] when the client
-/// is too slow or goes away.
+/// [`Reason::PayloadTooLarge`], after a bounded rest was thrown away; [`Reason::InvalidArgument`] when the
+/// client is too slow or goes away.
 pub async fn read_all<B: Inbound>(
     mut body: B,
     limit: usize,
@@ -91,6 +97,9 @@ pub async fn read_all<B: Inbound>(
 ) -> Result<Bytes, Failure> {
     let expected = body.size_hint();
     if expected.lower() > limit as u64 {
+        if expected.lower() <= DISCARDED {
+            discard(&mut body, clock).await;
+        }
         return Err(too_large(limit));
     }
     if expected.exact() == Some(0) {
@@ -125,12 +134,34 @@ pub async fn read_all<B: Inbound>(
         Ok(rest.map_or(first, BytesMut::freeze))
     };
     match clock.timeout(patience, reading).await {
-        Ok(outcome) => outcome,
+        Ok(outcome) => {
+            let too_large = |failure: &Failure| failure.reason() == Reason::PayloadTooLarge;
+            if outcome.as_ref().is_err_and(too_large) {
+                discard(&mut body, clock).await;
+            }
+            outcome
+        }
         Err(_) => Err(Failure::new(
             Reason::InvalidArgument,
             "the request body did not arrive in time",
         )),
     }
+}
+
+/// Throws a bounded rest of a body away.
+async fn discard<B: Inbound>(body: &mut B, clock: &Clock) {
+    let discarding = async {
+        let mut left = DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whoever takes longer finds the connection closed.
+    let _ = clock.timeout(DISCARDING, discarding).await;
 }
 
 fn too_large(limit: usize) -> Failure {
