@@ -14,6 +14,7 @@ pub async fn hub() -> &'static Hub {
     HUB.get_or_init(|| async {
         let hub = Hub::start().await.unwrap();
         fill_shelves(&hub.api()).await;
+        await_search(&hub.api()).await;
         hub
     })
     .await
@@ -31,6 +32,16 @@ pub async fn fill_shelves(shop: &Api) {
     system_tests::eventually("the catalog to know of the units", || async {
         let product = staff.product(PRODUCT).await;
         (number(&product["variants"][0]["stock"]) >= 100_000).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the search knows the products that the first start has brought.
+async fn await_search(shop: &Api) {
+    let staff = shop.demo("staff").await;
+    system_tests::eventually("the search to know the products", || async {
+        let found = staff.get("/api/products/search?limit=1").await.expect(200);
+        (found["source"] == "catalog-search" && number(&found["total"]) >= 200).then_some(())
     })
     .await;
 }
