@@ -5,7 +5,7 @@
 
 mod cause;
 mod consumers;
-mod domain;
+pub mod domain;
 mod migrations;
 mod orders;
 mod selection;

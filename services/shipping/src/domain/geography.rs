@@ -59,7 +59,7 @@ pub const ORIGINS: [Origin; 3] = [
 /// typical distance, as none is computed.
 pub const ZONE_KM: [i32; 9] = [80, 240, 480, 965, 1610, 2250, 2900, 4500, 8000];
 /// The farthest zone inside the country.
-const FARTHEST: u8 = 8;
+pub const FARTHEST: u8 = 8;
 /// Mean radius of the earth (IUGG), in kilometres.
 const EARTH_KM: f64 = 6371.0;
 
