@@ -31,7 +31,7 @@ use mesh::{
 use tokio::{runtime::Runtime, sync::Notify};
 use tonic::{Request, Response, Status};
 
-const TABLES: &[Migration] = &[Migration::new(
+const TABLES: &[Migration] = &[Migration::alike(
     1,
     "init",
     "CREATE TABLE orders (id TEXT PRIMARY KEY, status TEXT NOT NULL, version INTEGER NOT NULL);",

@@ -18,6 +18,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration::new(
     1,
     "init",
     include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/postgres/0001_init.sql"),
 )];
 
 /// What a claim outlives the deadline of its call by.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::*;
 use crate::{Service, Sources};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "init",
-    sqlite: "CREATE TABLE things (id TEXT PRIMARY KEY)",
-}];
+const MIGRATIONS: &[Migration] = &[Migration::alike(
+    1,
+    "init",
+    "CREATE TABLE things (id TEXT PRIMARY KEY)",
+)];
 
 async fn hub(dir: &Path) -> Hub {
     Hub::builder().data_dir(dir).build().await.unwrap()

@@ -13,16 +13,29 @@ pub struct Migration {
     pub name: &'static str,
     /// The statements for SQLite.
     pub sqlite: &'static str,
+    /// The statements for PostgreSQL.
+    pub postgres: &'static str,
 }
 
 impl Migration {
-    /// A migration whose statements are `sqlite`.
-    pub const fn new(version: u32, name: &'static str, sqlite: &'static str) -> Self {
+    /// A migration with the same effect on either engine.
+    pub const fn new(
+        version: u32,
+        name: &'static str,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Self {
         Self {
             version,
             name,
             sqlite,
+            postgres,
         }
+    }
+
+    /// A migration whose statements mean the same to both engines.
+    pub const fn alike(version: u32, name: &'static str, sql: &'static str) -> Self {
+        Self::new(version, name, sql, sql)
     }
 
     /// SHA-256 over the statements, in hex. Line endings do not count: a checkout may change them.

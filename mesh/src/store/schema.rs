@@ -8,5 +8,9 @@ pub(super) const RUNTIME_SERIES: &str = "runtime";
 pub(super) const SERVICE_SERIES: &str = "service";
 
 /// The runtime's own tables.
-pub(super) const RUNTIME_MIGRATIONS: &[Migration] =
-    &[Migration::new(1, "events", include_str!("schema.sql"))];
+pub(super) const RUNTIME_MIGRATIONS: &[Migration] = &[Migration::new(
+    1,
+    "events",
+    include_str!("schema/sqlite.sql"),
+    include_str!("schema/postgres.sql"),
+)];

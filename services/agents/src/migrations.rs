@@ -10,6 +10,7 @@ pub const ALL: &[Migration] = &[
         1,
         "init",
         include_str!("../migrations/sqlite/0001_init.sql"),
+        include_str!("../migrations/postgres/0001_init.sql"),
     ),
     logistics::MIGRATION,
 ];

@@ -16,11 +16,13 @@ pub const MIGRATIONS: &[Migration] = &[
         1,
         "init",
         include_str!("../migrations/sqlite/0001_init.sql"),
+        include_str!("../migrations/postgres/0001_init.sql"),
     ),
     Migration::new(
         2,
         "additions",
         include_str!("../migrations/sqlite/0002_additions.sql"),
+        include_str!("../migrations/postgres/0002_additions.sql"),
     ),
 ];
 

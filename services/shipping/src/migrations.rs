@@ -7,4 +7,5 @@ pub const ALL: &[Migration] = &[Migration::new(
     1,
     "init",
     include_str!("../migrations/sqlite/0001_init.sql"),
+    include_str!("../migrations/postgres/0001_init.sql"),
 )];

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What consumers write: one line per effect, in order.
-const JOURNAL: &[Migration] = &[Migration::new(
+const JOURNAL: &[Migration] = &[Migration::alike(
     1,
     "init",
     "CREATE TABLE journal (

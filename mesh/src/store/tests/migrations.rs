@@ -8,7 +8,7 @@ use crate::{
 
 const GROWN: &[Migration] = &[
     COUNTERS[0],
-    Migration::new(3, "notes", "CREATE TABLE note (text TEXT);"),
+    Migration::alike(3, "notes", "CREATE TABLE note (text TEXT);"),
 ];
 
 async fn versions(store: &Store) -> Vec<u32> {
@@ -50,7 +50,7 @@ async fn missing_migrations_are_applied_once() {
 
 #[tokio::test]
 async fn a_changed_migration_is_refused() {
-    const EDITED: &[Migration] = &[Migration::new(
+    const EDITED: &[Migration] = &[Migration::alike(
         1,
         "init",
         "CREATE TABLE counter (id INTEGER);",
@@ -71,8 +71,12 @@ async fn a_changed_migration_is_refused() {
 
 #[tokio::test]
 async fn line_endings_do_not_change_a_migration() {
-    const UNIX: &[Migration] = &[Migration::new(1, "init", "CREATE TABLE a (\n x TEXT\n);\n")];
-    const DOS: &[Migration] = &[Migration::new(
+    const UNIX: &[Migration] = &[Migration::alike(
+        1,
+        "init",
+        "CREATE TABLE a (\n x TEXT\n);\n",
+    )];
+    const DOS: &[Migration] = &[Migration::alike(
         1,
         "init",
         "CREATE TABLE a (\r\n x TEXT\r\n);\r\n",
@@ -86,7 +90,7 @@ async fn line_endings_do_not_change_a_migration() {
 async fn a_migration_that_fails_leaves_nothing_behind() {
     const BROKEN: &[Migration] = &[
         COUNTERS[0],
-        Migration::new(
+        Migration::alike(
             2,
             "broken",
             "CREATE TABLE half (id TEXT); INSERT INTO nowhere VALUES (1);",
@@ -94,7 +98,7 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
     ];
     const MENDED: &[Migration] = &[
         COUNTERS[0],
-        Migration::new(2, "mended", "CREATE TABLE half (id TEXT);"),
+        Migration::alike(2, "mended", "CREATE TABLE half (id TEXT);"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let message = refusal(&folder, BROKEN).await;
@@ -109,13 +113,13 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
 #[tokio::test]
 async fn migrations_out_of_order_are_refused() {
     const DOWN: &[Migration] = &[
-        Migration::new(2, "b", "SELECT 1"),
-        Migration::new(1, "a", "SELECT 1"),
+        Migration::alike(2, "b", "SELECT 1"),
+        Migration::alike(1, "a", "SELECT 1"),
     ];
     const LATE: &[Migration] = &[
         COUNTERS[0],
-        Migration::new(2, "late", "SELECT 1"),
-        Migration::new(3, "notes", "CREATE TABLE note (text TEXT);"),
+        Migration::alike(2, "late", "SELECT 1"),
+        Migration::alike(3, "notes", "CREATE TABLE note (text TEXT);"),
     ];
     let folder = tempfile::tempdir().unwrap();
     assert!(
@@ -139,7 +143,7 @@ async fn migrations_out_of_order_are_refused() {
 
 #[tokio::test]
 async fn deferred_foreign_keys_are_refused() {
-    const DEFERRED: &[Migration] = &[Migration::new(
+    const DEFERRED: &[Migration] = &[Migration::alike(
         1,
         "deferred",
         "CREATE TABLE a (id TEXT REFERENCES a (id) deferrable initially\n deferred);",

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{Migration, Store, StoreConfig, StoreError};
 use crate::{clock::Clock, ids::Ids};
 
-const COUNTERS: &[Migration] = &[Migration::new(
+const COUNTERS: &[Migration] = &[Migration::alike(
     1,
     "init",
     "CREATE TABLE counter (

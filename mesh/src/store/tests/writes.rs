@@ -293,7 +293,7 @@ async fn many_writers_conserve_what_they_move() {
 async fn a_full_disk_loses_nothing_that_was_confirmed() {
     const SMALL: &[Migration] = &[
         super::COUNTERS[0],
-        Migration::new(2, "small", "PRAGMA max_page_count = 60;"),
+        Migration::alike(2, "small", "PRAGMA max_page_count = 60;"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let store = open_in(&folder, SMALL).await.unwrap();

@@ -21,4 +21,5 @@ pub const MIGRATION: Migration = Migration::new(
     10,
     "eta",
     include_str!("../../migrations/sqlite/0010_eta.sql"),
+    include_str!("../../migrations/postgres/0010_eta.sql"),
 );

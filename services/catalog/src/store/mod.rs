@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration::new(
     1,
     "init",
     include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/postgres/0001_init.sql"),
 )];
 
 /// What can run a query: the store's readers, or a transaction that must see its own writes.

@@ -19,4 +19,5 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     name: "init",
     sqlite: include_str!("../../migrations/sqlite/0001_init.sql"),
+    postgres: include_str!("../../migrations/postgres/0001_init.sql"),
 }];
