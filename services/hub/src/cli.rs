@@ -59,6 +59,8 @@ pub enum Command {
     Up(UpOptions),
     /// Run some services here and find the others through `[peers]`
     Serve(ServeOptions),
+    /// Fill the shop with the demo data and end
+    Seed,
     /// List the services, their ports and what they are for
     Services,
     /// Create or update products from an NDJSON or CSV file

@@ -56,6 +56,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match command.unwrap_or_default() {
         Command::Up(options) => run::up(&settings, &options).await,
         Command::Serve(options) => run::serve(&settings, &options).await,
+        Command::Seed => run::seed(&settings).await,
         Command::Services => overview::services(&settings),
         Command::Config => overview::config(&settings).await,
         Command::Openapi => overview::openapi(),

@@ -47,13 +47,32 @@ pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> 
         return Ok(());
     }
     let gateway = Gateway::new(&hub)?;
-    let demo = if seed::is_seeded(hub.data_dir()) {
+    let demo = if seed::is_seeded(&hub).await? {
         Demo::Present
     } else {
         Demo::Absent
     };
     banner::print(listener.local_addr()?, demo);
     serve_until_stopped(&hub, stop, gateway.serve(listener, hub.shutdown_token())).await
+}
+
+/// Fills the shop with the demo data, on the same storage that processes of `hub serve` will use.
+///
+/// # Errors
+/// A service that cannot start or refuses the data, or events that nobody handles.
+pub async fn seed(settings: &Settings) -> anyhow::Result<()> {
+    let config = settings.load()?;
+    let hub = build(&config).await?;
+    let _lock = DataDirLock::take(hub.data_dir(), Use::Alone)?;
+    targets::with_services(&hub, async {
+        seed::demo_shop(&hub)
+            .await
+            .context("cannot seed the demo shop")?;
+        seed::settled(&hub).await
+    })
+    .await?;
+    println!("the demo shop is ready");
+    Ok(())
 }
 
 /// Runs some services and, when it is among them, the gateway.
@@ -98,11 +117,13 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
             "events stay in this process: services that run elsewhere do not hear of them"
         );
     }
-    println!("serving {} on {grpc} (gRPC)", options.only.join(", "));
+    println!("serving {}", options.only.join(", "));
+    let grpc = grpc_listener.local_addr()?;
     let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
     match edge {
         Some(listener) => {
-            println!("gateway on http://{}", listener.local_addr()?);
+            let address = listener.local_addr()?;
+            println!("gateway on http://{address}\nhealth     http://{address}/health/ready");
             let gateway = Gateway::new(&hub)?;
             let edge_face = gateway.serve(listener, hub.shutdown_token());
             let both = async {
@@ -111,9 +132,13 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
                 edge_face?;
                 anyhow::Ok(())
             };
+            println!("ready on http://{grpc}");
             serve_until_stopped(&hub, stop, both).await
         }
-        None => serve_until_stopped(&hub, stop, mesh_face).await,
+        None => {
+            println!("ready on http://{grpc}");
+            serve_until_stopped(&hub, stop, mesh_face).await
+        }
     }
 }
 

@@ -5,32 +5,39 @@
 //! by the next one, and only a complete shop is marked as seeded.
 
 mod catalog;
+mod mark;
 mod orders;
 mod promos;
 mod users;
 
-use std::{fs, path::Path};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use mesh::{CallContext, Hub};
+
+use mark::Mark;
 
 /// Password of the demo users.
 pub const DEMO_PASSWORD: &str = "Holiday-Peak-2026!";
 
-/// File that says that the shop is complete.
-const MARKER: &str = "demo-shop";
+/// How long the services may take to hear of everything that was seeded.
+const SETTLING: Duration = Duration::from_secs(60);
 
-/// Whether the data folder holds the demo shop.
-pub fn is_seeded(data_dir: &Path) -> bool {
-    data_dir.join(MARKER).exists()
+/// Whether the storage holds the demo shop.
+///
+/// # Errors
+/// The storage cannot be asked.
+pub async fn is_seeded(hub: &Hub) -> anyhow::Result<bool> {
+    Mark::of(hub).await?.is_set().await
 }
 
-/// Fills an empty shop, unless that was done before or somebody else's products are there.
+/// Fills the shop, unless that was done before.
 ///
 /// # Errors
 /// A service refuses what the demo needs.
 pub async fn demo_shop(hub: &Hub) -> anyhow::Result<()> {
-    if is_seeded(hub.data_dir()) {
+    let mark = Mark::of(hub).await?;
+    if mark.is_set().await? {
         return Ok(());
     }
     let seeder = Seeder { hub };
@@ -39,9 +46,31 @@ pub async fn demo_shop(hub: &Hub) -> anyhow::Result<()> {
     seeder.users().await.context("users")?;
     seeder.promo_codes().await.context("promo codes")?;
     seeder.orders().await.context("orders")?;
-    fs::write(hub.data_dir().join(MARKER), "").context("cannot mark the shop as complete")?;
+    mark.set()
+        .await
+        .context("cannot mark the shop as complete")?;
     tracing::info!("demo shop is ready");
     Ok(())
+}
+
+/// Waits until every event of this process was handled.
+///
+/// # Errors
+/// That takes longer than a minute, or the storage cannot be asked.
+pub async fn settled(hub: &Hub) -> anyhow::Result<()> {
+    let clock = hub.clock();
+    let begin = clock.monotonic();
+    loop {
+        let backlog = hub.bus().backlog().await?;
+        let waiting: u64 = backlog.iter().map(|store| store.events).sum();
+        if waiting == 0 {
+            return Ok(());
+        }
+        if clock.monotonic().saturating_duration_since(begin) > SETTLING {
+            bail!("{waiting} events of the demo shop were not handled");
+        }
+        clock.sleep(Duration::from_millis(50)).await;
+    }
 }
 
 struct Seeder<'a> {
