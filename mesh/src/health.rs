@@ -32,20 +32,55 @@ pub struct HealthReport {
 /// The health of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// `store:orders`, `task:orders/saga-deadlines`, `check:agents/search-index`, `bus`.
+    /// `store:orders`, `task:orders/saga-deadlines`, `check:agents/search-index`, `bus`, `redis`, `blobs`.
     pub name: String,
     /// Whether it works.
     pub healthy: bool,
+    /// Whether the process can serve without it.
+    pub need: Need,
     /// What is wrong, or a figure worth knowing; for operators, not for the public.
     pub detail: String,
     /// How long it took to find out.
     pub took: Duration,
 }
 
+/// Whether a process can serve without a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It cannot.
+    Required,
+    /// It can, slower or with less.
+    Optional,
+}
+
 impl HealthReport {
-    /// Whether the process should get requests: it serves and all parts work.
+    /// Whether the process should get requests: it serves and all parts work that it needs.
     pub fn is_ready(&self) -> bool {
-        self.phase == Phase::Serving && self.components.iter().all(|part| part.healthy)
+        self.phase == Phase::Serving
+            && self
+                .components
+                .iter()
+                .all(|part| part.healthy || part.need == Need::Optional)
+    }
+}
+
+impl Component {
+    /// The part in one word: `ok`, `degraded` (the process serves without it) or `unavailable`.
+    pub fn verdict(&self) -> &'static str {
+        match (self.healthy, self.need) {
+            (true, _) => "ok",
+            (false, Need::Optional) => "degraded",
+            (false, Need::Required) => "unavailable",
+        }
+    }
+
+    /// The same part, when the process can serve without it.
+    #[must_use]
+    pub(crate) fn optional(self) -> Self {
+        Self {
+            need: Need::Optional,
+            ..self
+        }
     }
 }
 
@@ -84,6 +119,7 @@ pub(crate) async fn probe(
     Component {
         name,
         healthy,
+        need: Need::Required,
         detail,
         took: clock.monotonic() - started,
     }

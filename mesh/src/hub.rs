@@ -21,6 +21,7 @@ pub use lifecycle::Drained;
 pub(crate) use key::installed_key;
 
 use crate::{
+    blob::Blobs,
     cache::Cache,
     clock::Clock,
     config::{Config, HubSettings, Profile, RateLimits},
@@ -49,6 +50,7 @@ struct Inner {
     channel: Channel,
     routes: GrpcRoutes,
     cache: Cache,
+    blobs: Blobs,
     bus: Bus,
     reporter: HealthReporter,
     phase: Mutex<Phase>,
@@ -91,6 +93,11 @@ impl Hub {
     /// The cache of the process.
     pub fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// Pictures and documents of the installation.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
     }
 
     /// The event bus of the process.
@@ -195,7 +202,7 @@ impl Hub {
         self.0.parts.lock().services.clone()
     }
 
-    /// Asks every part how it is: stores, services' checks, tasks and the bus.
+    /// Asks every part how it is: stores, services' checks, tasks, the bus, Redis and the blobs.
     pub async fn health(&self) -> HealthReport {
         let inner = &*self.0;
         let stores = inner.stores.lock().await.clone();
@@ -203,7 +210,7 @@ impl Hub {
             let parts = inner.parts.lock();
             (parts.checks.clone(), parts.failed_tasks.clone())
         };
-        let (stores, checks, bus) = tokio::join!(
+        let (stores, checks, bus, redis, blobs) = tokio::join!(
             futures::future::join_all(
                 stores
                     .iter()
@@ -223,10 +230,25 @@ impl Hub {
                 let waiting: u64 = backlog.iter().map(|store| store.events).sum();
                 Ok(format!("{waiting} events waiting"))
             }),
+            async {
+                let redis = inner.cache.redis()?;
+                let part = health::probe(&inner.clock, "redis".to_owned(), redis.ping()).await;
+                Some(part.optional())
+            },
+            health::probe(&inner.clock, "blobs".to_owned(), async {
+                inner
+                    .blobs
+                    .check()
+                    .await
+                    .map(|()| String::new())
+                    .map_err(|error| error.to_string())
+            }),
         );
         components.extend(stores);
         components.extend(checks);
         components.push(bus);
+        components.extend(redis);
+        components.push(blobs.optional());
         components.sort_by(|a, b| a.name.cmp(&b.name));
         HealthReport {
             phase: self.phase(),

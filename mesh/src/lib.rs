@@ -5,6 +5,7 @@
 //! pages, who is calling, how calls travel and fail, how state is stored and events are delivered.
 //! `docs/ARCHITECTURE.md` follows one order through it.
 
+pub mod blob;
 pub mod cache;
 pub mod clock;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod store;
 pub mod telemetry;
 pub mod validation;
 
+pub use blob::{BlobName, Blobs};
 pub use cache::Cache;
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Profile, Secret, Sources};

@@ -34,7 +34,7 @@ pub(super) async fn overview(hub: &Hub) -> Response<EdgeBody> {
     let components: Vec<_> = report
         .components
         .iter()
-        .map(|component| json!({"name": component.name, "status": word(component.healthy)}))
+        .map(|component| json!({"name": component.name, "status": component.verdict()}))
         .collect();
     let body = json!({
         "status": word(ready),

@@ -15,6 +15,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("DATABASE_URL", "hub.database_url"),
     ("AMQP_URL", "hub.amqp_url"),
     ("REDIS_URL", "hub.redis_url"),
+    ("BLOB_URL", "hub.blob_url"),
+    ("HUB_NAMESPACE", "hub.namespace"),
 ];
 const PREFIX: &str = "HUB__";
 

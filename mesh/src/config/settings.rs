@@ -22,6 +22,12 @@ pub struct HubSettings {
     pub amqp_url: Secret<String>,
     /// Redis (`REDIS_URL`); empty: the cache stays in the process.
     pub redis_url: Secret<String>,
+    /// Where pictures and documents are (`BLOB_URL`): `file:///path`, `s3://bucket/prefix`,
+    /// `az://container/prefix`, `gs://bucket/prefix`; empty: the folder `blobs` in the data folder.
+    pub blob_url: String,
+    /// First part of the names that the hub uses in RabbitMQ and Redis (`HUB_NAMESPACE`), so that two
+    /// installations can share them.
+    pub namespace: String,
 }
 
 impl Default for HubSettings {
@@ -33,6 +39,8 @@ impl Default for HubSettings {
             database_url: Secret::default(),
             amqp_url: Secret::default(),
             redis_url: Secret::default(),
+            blob_url: String::new(),
+            namespace: "hub".to_owned(),
         }
     }
 }

@@ -8,7 +8,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{Hub, Inner, key::internal_key};
 use crate::{
-    cache::Cache,
+    blob::Blobs,
+    cache::{Cache, Redis, RedisSettings},
     clock::Clock,
     config::{Config, HubSettings, MeshSettings, Peers, Sources},
     events::{Bus, EventsConfig},
@@ -91,6 +92,9 @@ impl HubBuilder {
         })?;
         let clock = self.clock.unwrap_or_else(Clock::system);
         let ids = self.ids.unwrap_or_else(|| Ids::random(clock.clone()));
+        let cache = cache(&settings, &config.section("redis")?, &clock, &ids).await?;
+        let blobs = Blobs::open(&settings.blob_url, &settings.data_dir)
+            .map_err(|error| StartError::config("hub", format!("blob_url: {error}")))?;
         let pool = contracts::descriptor_pool();
         let policies = PolicyTable::from_pool(pool)?;
         let now = clock.clone();
@@ -114,7 +118,8 @@ impl HubBuilder {
         let routes = GrpcRoutes::new(channel.clone(), reporter.clone())
             .map_err(|error| StartError::other("reflection", error))?;
         Ok(Hub(Arc::new(Inner {
-            cache: Cache::in_process(clock.clone()),
+            cache,
+            blobs,
             bus: Bus::new(events, clock.clone()),
             clock,
             ids,
@@ -136,6 +141,23 @@ impl HubBuilder {
     }
 }
 
+/// The cache: shared through Redis when there is one.
+async fn cache(
+    settings: &HubSettings,
+    redis: &RedisSettings,
+    clock: &Clock,
+    ids: &Ids,
+) -> Result<Cache, StartError> {
+    let url = settings.redis_url.expose();
+    if url.is_empty() {
+        return Ok(Cache::in_process(clock.clone()));
+    }
+    let redis = Redis::connect(url, &settings.namespace, redis)
+        .await
+        .map_err(|error| StartError::config("hub", format!("redis_url: {error}")))?;
+    Ok(Cache::over_redis(redis, clock.clone(), ids.clone()))
+}
+
 /// An address of an engine that this version cannot use must not be ignored: whoever sets it believes that
 /// the data goes there.
 fn refuse_engines(settings: &HubSettings) -> Result<(), StartError> {
@@ -147,7 +169,6 @@ fn refuse_engines(settings: &HubSettings) -> Result<(), StartError> {
             &settings.database_url,
         ),
         ("amqp_url", "AMQP_URL", "RabbitMQ", &settings.amqp_url),
-        ("redis_url", "REDIS_URL", "Redis", &settings.redis_url),
     ] {
         if !url.expose().is_empty() {
             return Err(StartError::config(

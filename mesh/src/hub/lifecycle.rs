@@ -15,7 +15,7 @@ use tonic_health::ServingStatus;
 use super::Hub;
 use crate::{
     events,
-    health::{Component, Phase},
+    health::{Component, Need, Phase},
     service::{BoxError, Service, StartError, Task},
     telemetry,
 };
@@ -108,6 +108,7 @@ impl Hub {
                 hub.0.parts.lock().failed_tasks.push(Component {
                     name: format!("task:{service}/{name}"),
                     healthy: false,
+                    need: Need::Required,
                     detail: error.to_string(),
                     took: Duration::ZERO,
                 });

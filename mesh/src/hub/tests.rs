@@ -61,7 +61,10 @@ async fn a_hub_starts_reports_and_stops_in_order() {
     let health = hub.health().await;
     assert!(health.is_ready(), "{health:?}");
     let names: Vec<&str> = health.components.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["bus", "check:things/gears", "store:things"]);
+    assert_eq!(
+        names,
+        ["blobs", "bus", "check:things/gears", "store:things"]
+    );
 
     working.store(false, Ordering::SeqCst);
     let health = hub.health().await;
@@ -98,6 +101,23 @@ async fn a_task_that_dies_makes_the_process_unready() {
 }
 
 #[tokio::test]
+async fn a_process_without_its_redis_is_degraded_and_ready() {
+    let sources = Sources::default().with_override("hub.redis_url", "redis://127.0.0.1:1");
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::builder()
+        .config(Config::load(&sources).unwrap())
+        .data_dir(dir.path())
+        .build()
+        .await
+        .unwrap();
+    hub.start(Vec::new()).await.unwrap();
+    let health = hub.health().await;
+    let redis = health.components.iter().find(|c| c.name == "redis");
+    assert_eq!(redis.unwrap().verdict(), "degraded");
+    assert!(health.is_ready(), "{health:?}");
+}
+
+#[tokio::test]
 async fn a_store_is_opened_once() {
     let dir = tempfile::tempdir().unwrap();
     let hub = hub(dir.path()).await;
@@ -126,7 +146,8 @@ async fn what_is_wrong_at_start_is_one_line_that_names_it() {
         ("hub.listen", "everywhere", "listen"),
         ("hub.database_url", "postgres://u:p@db/hub", "DATABASE_URL"),
         ("hub.amqp_url", "amqp://mq", "AMQP_URL"),
-        ("hub.redis_url", "redis://cache", "REDIS_URL"),
+        ("hub.redis_url", "http://cache", "redis_url"),
+        ("hub.blob_url", "ftp://pictures", "blob_url"),
         ("mesh.concurency", "1", "concurency"),
     ] {
         let sources = Sources::default().with_override(path, value);

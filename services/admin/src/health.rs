@@ -9,7 +9,7 @@ use mesh::Component;
 pub fn report(report: mesh::HealthReport, uptime: TimeDelta) -> HealthReport {
     let status = if report.phase != mesh::Phase::Serving {
         "unhealthy"
-    } else if report.is_ready() {
+    } else if report.components.iter().all(|part| part.healthy) {
         "healthy"
     } else {
         "degraded"
@@ -27,9 +27,15 @@ fn component(part: &Component) -> ComponentHealth {
         Some(("store", name)) => ("database", name),
         Some((_, name)) => ("service", name),
         None if part.name == "bus" => ("event_bus", part.name.as_str()),
+        None if part.name == "redis" => ("cache", part.name.as_str()),
+        None if part.name == "blobs" => ("blob_store", part.name.as_str()),
         None => ("service", part.name.as_str()),
     };
-    let status = if part.healthy { "healthy" } else { "unhealthy" };
+    let status = match part.verdict() {
+        "ok" => "healthy",
+        "degraded" => "degraded",
+        _ => "unhealthy",
+    };
     ComponentHealth {
         name: name.to_owned(),
         kind: kind.to_owned(),
