@@ -1,11 +1,11 @@
 -- Answers by idempotency key. `id` and `fingerprint` are digests; `answer` is encrypted under the
 -- request itself, because some answers hold tokens.
 CREATE TABLE idempotency (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     fingerprint TEXT NOT NULL,
     -- Who runs the request now; a claim that was taken over cannot answer any more.
-    claim TEXT NOT NULL,
-    claimed_until BIGINT NOT NULL,
+    claim UUID NOT NULL,
+    claimed_until TIMESTAMPTZ NOT NULL,
     -- gRPC code of the answer; NULL while the request runs.
     code BIGINT,
     answer BYTEA,

@@ -3,14 +3,14 @@
 -- What product events said last. The search index is a projection of this table: `change` numbers the
 -- rows in the order in which they changed, and the index remembers up to which change it has read.
 CREATE TABLE search_products (
-    product_id TEXT    PRIMARY KEY,
+    product_id TEXT COLLATE "C" PRIMARY KEY,
     change     BIGINT NOT NULL,
     version    BIGINT NOT NULL,
-    gone       BIGINT NOT NULL CHECK (gone IN (0, 1)),
+    gone       BOOLEAN NOT NULL,
     in_stock   BIGINT NOT NULL CHECK (in_stock IN (0, 1)),
     created_at TIMESTAMPTZ NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
-    snapshot   BYTEA    NOT NULL
+    snapshot   BYTEA NOT NULL
 );
 CREATE UNIQUE INDEX search_products_by_change ON search_products (change);
 
@@ -24,34 +24,34 @@ INSERT INTO search_changes (only_row, last) VALUES (1, 0);
 
 -- Whether a variant can be bought. Only the change between some and none is written.
 CREATE TABLE search_variant_stock (
-    variant_id TEXT    PRIMARY KEY,
-    product_id TEXT    NOT NULL,
+    variant_id TEXT COLLATE "C" PRIMARY KEY,
+    product_id TEXT COLLATE "C" NOT NULL,
     in_stock   BIGINT NOT NULL CHECK (in_stock IN (0, 1))
 );
 CREATE INDEX search_variant_stock_by_product ON search_variant_stock (product_id);
 
 -- Whose order it is.
 CREATE TABLE order_owners (
-    order_id TEXT PRIMARY KEY,
-    user_id  TEXT NOT NULL
+    order_id TEXT COLLATE "C" PRIMARY KEY,
+    user_id  TEXT COLLATE "C" NOT NULL
 );
 
 -- Everything that happened to an order.
 CREATE TABLE order_facts (
-    event_id   TEXT    PRIMARY KEY,
-    order_id   TEXT    NOT NULL,
-    at         BIGINT NOT NULL,
-    event_type TEXT    NOT NULL,
-    status     TEXT    NOT NULL,
-    message    TEXT    NOT NULL,
-    seen       BIGINT NOT NULL
+    event_id   TEXT COLLATE "C" PRIMARY KEY,
+    order_id   TEXT COLLATE "C" NOT NULL,
+    at         TIMESTAMPTZ NOT NULL,
+    event_type TEXT NOT NULL,
+    status     TEXT COLLATE "C" NOT NULL,
+    message    TEXT NOT NULL,
+    seen       TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX order_facts_by_order ON order_facts (order_id, at, event_id);
 CREATE INDEX order_facts_by_seen ON order_facts (seen, event_id);
 
 -- How long orders stay in a stage: counts in buckets whose width grows by a fixed ratio.
 CREATE TABLE order_sojourns (
-    stage  TEXT    NOT NULL,
+    stage  TEXT COLLATE "C" NOT NULL,
     bucket BIGINT NOT NULL,
     orders BIGINT NOT NULL,
     PRIMARY KEY (stage, bucket)
@@ -60,7 +60,7 @@ CREATE TABLE order_sojourns (
 -- Up to where facts have been counted into the sojourns.
 CREATE TABLE order_sojourn_watermark (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
-    seen     BIGINT NOT NULL,
-    event_id TEXT    NOT NULL
+    seen     TIMESTAMPTZ NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL
 );
-INSERT INTO order_sojourn_watermark (only_row, seen, event_id) VALUES (1, 0, '');
+INSERT INTO order_sojourn_watermark (only_row, seen, event_id) VALUES (1, TIMESTAMPTZ 'epoch', '');

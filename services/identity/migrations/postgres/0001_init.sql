@@ -1,16 +1,16 @@
 CREATE TABLE users (
-    user_id           TEXT PRIMARY KEY,
-    email             TEXT NOT NULL,
+    user_id           UUID PRIMARY KEY,
+    email             TEXT COLLATE "C" NOT NULL,
     name              TEXT NOT NULL,
     role              TEXT NOT NULL CHECK (role IN ('customer', 'staff', 'admin')),
     phone             TEXT NOT NULL DEFAULT '',
     -- PHC string; empty for accounts that cannot sign in with a password.
     password_hash     TEXT NOT NULL DEFAULT '',
-    email_verified    BIGINT NOT NULL DEFAULT 0,
-    newsletter_opt_in BIGINT NOT NULL DEFAULT 0,
+    email_verified    BOOLEAN NOT NULL DEFAULT FALSE,
+    newsletter_opt_in BOOLEAN NOT NULL DEFAULT FALSE,
     created_at        TIMESTAMPTZ NOT NULL,
     updated_at        TIMESTAMPTZ NOT NULL,
-    last_login        BIGINT,
+    last_login        TIMESTAMPTZ,
     deleted_at        TIMESTAMPTZ,
     version           BIGINT NOT NULL DEFAULT 1
 );
@@ -18,8 +18,8 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX users_email ON users (email) WHERE deleted_at IS NULL;
 
 CREATE TABLE addresses (
-    address_id  TEXT PRIMARY KEY,
-    user_id     TEXT NOT NULL REFERENCES users (user_id),
+    address_id  UUID PRIMARY KEY,
+    user_id     UUID NOT NULL REFERENCES users (user_id),
     name        TEXT NOT NULL,
     line1       TEXT NOT NULL,
     line2       TEXT NOT NULL,
@@ -29,18 +29,18 @@ CREATE TABLE addresses (
     country     TEXT NOT NULL,
     phone       TEXT NOT NULL,
     type        TEXT NOT NULL CHECK (type IN ('shipping', 'billing')),
-    is_default  BIGINT NOT NULL,
+    is_default  BOOLEAN NOT NULL,
     created_at  TIMESTAMPTZ NOT NULL,
     updated_at  TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX addresses_of_user ON addresses (user_id, is_default DESC, created_at DESC);
-CREATE UNIQUE INDEX addresses_default ON addresses (user_id, type) WHERE is_default = 1;
+CREATE UNIQUE INDEX addresses_default ON addresses (user_id, type) WHERE is_default;
 
 -- One row per login; all refresh tokens of the login belong to it (the token family).
 CREATE TABLE sessions (
-    session_id TEXT PRIMARY KEY,
+    session_id UUID PRIMARY KEY,
     -- User id; a guest session is its own subject.
-    subject    TEXT NOT NULL,
+    subject    TEXT COLLATE "C" NOT NULL,
     role       TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL,
@@ -53,7 +53,7 @@ CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT N
 CREATE TABLE refresh_tokens (
     -- SHA-256; the token itself is never stored.
     token_hash BYTEA PRIMARY KEY,
-    session_id TEXT NOT NULL REFERENCES sessions (session_id) ON DELETE CASCADE,
+    session_id UUID NOT NULL REFERENCES sessions (session_id) ON DELETE CASCADE,
     expires_at TIMESTAMPTZ NOT NULL,
     used_at    TIMESTAMPTZ
 );
@@ -61,7 +61,7 @@ CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session_id);
 
 CREATE TABLE mail_tokens (
     token_hash BYTEA PRIMARY KEY,
-    user_id    TEXT NOT NULL REFERENCES users (user_id),
+    user_id    UUID NOT NULL REFERENCES users (user_id),
     purpose    TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password')),
     -- The address that the token was sent to: it proves no other one.
     email      TEXT NOT NULL,
@@ -72,7 +72,7 @@ CREATE INDEX mail_tokens_of_user ON mail_tokens (user_id, purpose);
 CREATE INDEX mail_tokens_expiry ON mail_tokens (expires_at);
 
 CREATE TABLE signing_keys (
-    kid         TEXT PRIMARY KEY,
+    kid         TEXT COLLATE "C" PRIMARY KEY,
     -- PKCS #8, P-256.
     private_key BYTEA NOT NULL,
     public_key  BYTEA NOT NULL,
@@ -83,8 +83,8 @@ CREATE TABLE signing_keys (
 
 -- Mail is written in the transaction that causes it and sent by a task.
 CREATE TABLE mails (
-    mail_id         TEXT PRIMARY KEY,
-    recipient       TEXT NOT NULL,
+    mail_id         UUID PRIMARY KEY,
+    recipient       TEXT COLLATE "C" NOT NULL,
     subject         TEXT NOT NULL,
     body            TEXT NOT NULL,
     token           TEXT NOT NULL,

@@ -1,9 +1,9 @@
 -- What each variant has in all locations together. `available` is generated so that the list of scarce
 -- variants has an index, and the check makes overselling impossible whatever the code above does.
 CREATE TABLE variants (
-    variant_id TEXT    NOT NULL PRIMARY KEY,
-    product_id TEXT    NOT NULL,
-    sku        TEXT    NOT NULL,
+    variant_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    product_id TEXT COLLATE "C" NOT NULL,
+    sku        TEXT COLLATE "C" NOT NULL,
     on_hand    BIGINT NOT NULL,
     held       BIGINT NOT NULL DEFAULT 0,
     available  BIGINT GENERATED ALWAYS AS (on_hand - held) STORED,
@@ -16,8 +16,8 @@ CREATE INDEX variants_by_availability ON variants (available, variant_id);
 
 -- The same per location.
 CREATE TABLE stock (
-    variant_id  TEXT    NOT NULL REFERENCES variants (variant_id),
-    location_id TEXT    NOT NULL,
+    variant_id  TEXT COLLATE "C" NOT NULL REFERENCES variants (variant_id),
+    location_id TEXT COLLATE "C" NOT NULL,
     on_hand     BIGINT NOT NULL,
     held        BIGINT NOT NULL DEFAULT 0,
     version     BIGINT NOT NULL DEFAULT 1,
@@ -29,12 +29,12 @@ CREATE TABLE stock (
 -- reservation which arrives after its cancellation. `round` counts the times that units were taken:
 -- reservations of earlier rounds have expired.
 CREATE TABLE holds (
-    order_id   TEXT    NOT NULL PRIMARY KEY,
-    status     TEXT    NOT NULL,
+    order_id   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    status     TEXT NOT NULL,
     round      BIGINT NOT NULL,
     expires_at TIMESTAMPTZ,
-    failed     TEXT,
-    reason     TEXT    NOT NULL DEFAULT '',
+    failed     JSONB,
+    reason     TEXT NOT NULL DEFAULT '',
     version    BIGINT NOT NULL DEFAULT 1,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
@@ -44,12 +44,12 @@ CREATE INDEX holds_by_expiry ON holds (expires_at, order_id) WHERE status = 'hel
 -- The ledger of reservations: what was taken for whom and from where. Rows never change; the hold says
 -- what became of them.
 CREATE TABLE reservations (
-    order_id       TEXT    NOT NULL REFERENCES holds (order_id),
+    order_id       TEXT COLLATE "C" NOT NULL REFERENCES holds (order_id),
     round          BIGINT NOT NULL,
-    variant_id     TEXT    NOT NULL,
-    location_id    TEXT    NOT NULL,
-    reservation_id TEXT    NOT NULL,
-    sku            TEXT    NOT NULL,
+    variant_id     TEXT COLLATE "C" NOT NULL,
+    location_id    TEXT COLLATE "C" NOT NULL,
+    reservation_id UUID NOT NULL,
+    sku            TEXT COLLATE "C" NOT NULL,
     quantity       BIGINT NOT NULL CHECK (quantity > 0),
     expires_at     TIMESTAMPTZ,
     created_at     TIMESTAMPTZ NOT NULL,
@@ -58,14 +58,14 @@ CREATE TABLE reservations (
 
 -- Why units on hand changed: on hand is the sum of a shelf's movements.
 CREATE TABLE stock_movements (
-    movement_id TEXT    NOT NULL PRIMARY KEY,
-    variant_id  TEXT    NOT NULL,
-    location_id TEXT    NOT NULL,
+    movement_id UUID NOT NULL PRIMARY KEY,
+    variant_id  TEXT COLLATE "C" NOT NULL,
+    location_id TEXT COLLATE "C" NOT NULL,
     delta       BIGINT NOT NULL,
-    kind        TEXT    NOT NULL,
-    order_id    TEXT,
-    actor       TEXT    NOT NULL DEFAULT '',
-    reason      TEXT    NOT NULL DEFAULT '',
+    kind        TEXT NOT NULL,
+    order_id    TEXT COLLATE "C",
+    actor       TEXT NOT NULL DEFAULT '',
+    reason      TEXT NOT NULL DEFAULT '',
     created_at  TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX stock_movements_by_shelf ON stock_movements (variant_id, location_id);
