@@ -1,4 +1,6 @@
 //! Forgets carts that nobody has changed for a long time.
+//!
+//! Every process that runs the cart sweeps: to forget what another has just forgotten changes nothing.
 
 use std::time::Duration;
 

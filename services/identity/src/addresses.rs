@@ -8,8 +8,9 @@ use mesh::{
     Clock, Failure, Ids, Reason,
     store::{Row, Store, StoreError, Tx, args},
 };
+use uuid::Uuid;
 
-use crate::users::timestamp;
+use crate::{domain::ids, users::timestamp};
 
 /// Addresses that a user may have; keeps the list small enough to need no pages.
 const PER_USER: i64 = 50;
@@ -40,6 +41,7 @@ impl Addresses {
             "SELECT {COLUMNS} FROM addresses WHERE user_id = $1
              ORDER BY is_default DESC, created_at DESC, address_id LIMIT $2"
         );
+        let user_id = ids::uuid(user_id);
         let rows = self.store.all(&sql, args![user_id, PER_USER]).await?;
         Ok(rows.iter().map(address).collect::<Result<_, _>>()?)
     }
@@ -63,7 +65,7 @@ impl Addresses {
     pub fn addition(&self, user_id: &str, new: CreateAddressRequest) -> Addition {
         Addition {
             address_id: self.ids.uuid().to_string(),
-            user_id: user_id.to_owned(),
+            user_id: ids::uuid(user_id),
             now: self.clock.now(),
             new,
         }
@@ -78,7 +80,7 @@ impl Addresses {
         user_id: &str,
         new: UpdateAddressRequest,
     ) -> Result<UserAddress, Failure> {
-        let (owner, now) = (user_id.to_owned(), self.clock.now());
+        let (owner, now) = (ids::uuid(user_id), self.clock.now());
         self.store
             .write(move |tx| async move {
                 let sql = format!(
@@ -114,14 +116,14 @@ impl Addresses {
     /// # Errors
     /// [`Reason::NotFound`] unless the address is the user's.
     pub async fn delete(&self, user_id: &str, address_id: &str) -> Result<(), Failure> {
-        let (owner, id, now) = (user_id.to_owned(), address_id.to_owned(), self.clock.now());
+        let (owner, id, now) = (ids::uuid(user_id), address_id.to_owned(), self.clock.now());
         self.store
             .write(move |tx| async move {
                 let row = tx
                     .one(
                         "DELETE FROM addresses WHERE address_id = $1 AND user_id = $2
                          RETURNING type, is_default",
-                        args![&id, &owner],
+                        args![&id, owner],
                     )
                     .await?
                     .ok_or_else(|| Failure::not_found("address", &id))?;
@@ -149,17 +151,17 @@ impl Addresses {
         user_id: &str,
         address_id: &str,
     ) -> Result<UserAddress, Failure> {
-        let (owner, id, now) = (user_id.to_owned(), address_id.to_owned(), self.clock.now());
+        let (owner, id, now) = (ids::uuid(user_id), address_id.to_owned(), self.clock.now());
         self.store
             .write(move |tx| async move {
                 let row = tx
                     .one(
                         "SELECT type FROM addresses WHERE address_id = $1 AND user_id = $2",
-                        args![&id, &owner],
+                        args![&id, owner],
                     )
                     .await?
                     .ok_or_else(|| Failure::not_found("address", &id))?;
-                clear_default(&tx, &owner, row.get("type")?, now).await?;
+                clear_default(&tx, owner, row.get("type")?, now).await?;
                 let sql = format!(
                     "UPDATE addresses SET is_default = $2, updated_at = $3 WHERE address_id = $1
                      RETURNING {COLUMNS}"
@@ -174,7 +176,7 @@ impl Addresses {
 /// An insertion that waits for its transaction.
 pub struct Addition {
     address_id: String,
-    user_id: String,
+    user_id: Uuid,
     now: DateTime<Utc>,
     new: CreateAddressRequest,
 }
@@ -196,7 +198,7 @@ impl Addition {
             .one(
                 "SELECT COUNT(*) AS total, COUNT(*) FILTER (WHERE type = $2) AS of_type
                  FROM addresses WHERE user_id = $1",
-                args![&user_id, kind],
+                args![user_id, kind],
             )
             .await?;
         let count = |column: &str| match &counts {
@@ -211,7 +213,7 @@ impl Addition {
         }
         let is_default = new.is_default || count("of_type")? == 0;
         if is_default {
-            clear_default(tx, &user_id, kind, now).await?;
+            clear_default(tx, user_id, kind, now).await?;
         }
         let sql = format!(
             "INSERT INTO addresses (address_id, user_id, name, line1, line2, city, state, postal_code,
@@ -244,7 +246,7 @@ impl Addition {
 
 async fn clear_default(
     tx: &Tx,
-    user_id: &str,
+    user_id: Uuid,
     kind: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {

@@ -217,7 +217,7 @@ impl AuthService for AuthHandler {
         &self,
         _request: Request<GetJwksRequest>,
     ) -> Result<Response<JsonWebKeySet>, Status> {
-        Ok(Response::new(self.keys.published()))
+        Ok(Response::new(self.keys.published().await))
     }
 }
 

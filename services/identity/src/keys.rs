@@ -1,7 +1,9 @@
 //! Signing keys: ES256 (RFC 7518 §3.4), rotated with overlap.
 //!
 //! The newest key signs. A key stays published until every token it may have signed has expired, so
-//! rotation never invalidates a token that is in use.
+//! rotation never invalidates a token that is in use. Several processes may issue tokens from one store:
+//! each signs with the newest key that it has seen, whoever makes a key looks first whether another has
+//! just made one, and what is published is read from the store, so that it holds everybody's keys.
 
 use std::sync::Arc;
 
@@ -66,7 +68,8 @@ impl KeyRing {
         let keys = match load(&store, clock.now()).await? {
             Some(keys) => keys,
             None => {
-                create(&store, clock.now(), key_life + access_life + OVERLAP).await?;
+                let life = key_life + access_life + OVERLAP;
+                create_if_due(&store, clock.now(), key_life, life).await?;
                 load(&store, clock.now())
                     .await?
                     .ok_or_else(|| Failure::internal(NoKey))?
@@ -86,9 +89,16 @@ impl KeyRing {
         self.keys.read().signer.clone()
     }
 
-    /// The public keys, the newest first.
-    pub fn published(&self) -> JsonWebKeySet {
-        self.keys.read().published.clone()
+    /// The public keys, the newest first. Those that were known last while the store cannot be read.
+    pub async fn published(&self) -> JsonWebKeySet {
+        match load(&self.store, self.clock.now()).await {
+            Ok(Some(keys)) => keys.published,
+            Ok(None) => self.keys.read().published.clone(),
+            Err(error) => {
+                tracing::warn!(%error, "the published keys are those of the last look");
+                self.keys.read().published.clone()
+            }
+        }
     }
 
     /// Makes a new key when the present one has signed long enough, and forgets retired ones.
@@ -99,7 +109,7 @@ impl KeyRing {
         let now = self.clock.now();
         if now - self.keys.read().signer_created >= self.key_life {
             let life = self.key_life + self.access_life + OVERLAP;
-            create(&self.store, now, life).await?;
+            create_if_due(&self.store, now, self.key_life, life).await?;
         }
         self.store
             .write(move |tx| async move {
@@ -121,7 +131,13 @@ impl KeyRing {
 #[error("no signing key after making one")]
 struct NoKey;
 
-async fn create(store: &Store, now: DateTime<Utc>, life: TimeDelta) -> Result<(), Failure> {
+/// Makes a key unless there is one that has signed for less than `key_life`.
+async fn create_if_due(
+    store: &Store,
+    now: DateTime<Utc>,
+    key_life: TimeDelta,
+    life: TimeDelta,
+) -> Result<(), Failure> {
     let document =
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
             .map_err(Failure::internal)?;
@@ -134,6 +150,15 @@ async fn create(store: &Store, now: DateTime<Utc>, life: TimeDelta) -> Result<()
         .encode(&crate::domain::opaque::hash(&URL_SAFE_NO_PAD.encode(&public))[..12]);
     store
         .write(move |tx| async move {
+            let young = tx
+                .one(
+                    "SELECT 1 FROM signing_keys WHERE created_at > $1 LIMIT 1",
+                    args![now - key_life],
+                )
+                .await?;
+            if young.is_some() {
+                return Ok(0);
+            }
             tx.execute(
                 "INSERT INTO signing_keys (kid, private_key, public_key, created_at, retires_at)
                  VALUES ($1, $2, $3, $4, $5)",
@@ -205,7 +230,10 @@ mod tests {
         let ring = KeyRing::open(store, clock.clone(), &config).await.unwrap();
         let life = config.key_life().to_std().unwrap();
         let first = ring.signer().kid;
-        let is_published = || ring.published().keys.iter().any(|key| key.kid == first);
+        let is_published = async || {
+            let keys = ring.published().await.keys;
+            keys.iter().any(|key| key.kid == first)
+        };
 
         // Just before it is due, and again an hour later, as housekeeping does.
         clock.advance(life - Duration::from_secs(1));
@@ -214,13 +242,13 @@ mod tests {
         clock.advance(Duration::from_secs(3600));
         ring.rotate_if_due().await.unwrap();
         assert_ne!(ring.signer().kid, first);
-        assert!(is_published(), "it signed until now");
+        assert!(is_published().await, "it signed until now");
 
         clock.advance(config.access_life().to_std().unwrap());
         ring.rotate_if_due().await.unwrap();
-        assert!(is_published(), "its last token has only just expired");
+        assert!(is_published().await, "its last token has only just expired");
         clock.advance(Duration::from_secs(4 * 3600));
         ring.rotate_if_due().await.unwrap();
-        assert!(!is_published());
+        assert!(!is_published().await);
     }
 }

@@ -390,14 +390,14 @@ mod tests {
     use super::*;
     use crate::migrations;
 
-    async fn fixture() -> (Store, Clock, Outbox) {
+    async fn fixture() -> (Store, Clock, Ids, Outbox) {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
         let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids.clone())
             .await
             .unwrap();
-        let outbox = Outbox::new(clock.clone(), ids, &IdentityConfig::default());
-        (store, clock, outbox)
+        let outbox = Outbox::new(clock.clone(), ids.clone(), &IdentityConfig::default());
+        (store, clock, ids, outbox)
     }
 
     async fn mails(store: &Store) -> i64 {
@@ -410,7 +410,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_mail_to_nobody_leaves_nothing() {
-        let (store, _, outbox) = fixture().await;
+        let (store, _, _, outbox) = fixture().await;
         let mail = outbox
             .token_mail(Purpose::ResetPassword, "", "nobody@hub.test", "")
             .unwrap();
@@ -423,8 +423,9 @@ mod tests {
 
     #[tokio::test]
     async fn mails_that_are_over_go_and_those_that_are_due_stay() {
-        let (store, clock, _) = fixture().await;
-        for (mail_id, next) in [("over", None), ("due", Some(clock.now()))] {
+        let (store, clock, ids, _) = fixture().await;
+        for next in [None, Some(clock.now())] {
+            let mail_id = ids.uuid();
             let now = clock.now();
             store
                 .write(move |tx| async move {
@@ -448,7 +449,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_mail_that_was_given_up_keeps_no_token() {
-        let (store, clock, outbox) = fixture().await;
+        let (store, clock, _, outbox) = fixture().await;
         let mail = outbox
             .token_mail(Purpose::VerifyEmail, "", "nobody@hub.test", "")
             .unwrap();

@@ -13,7 +13,10 @@ use mesh::{
 
 use crate::{
     config::IdentityConfig,
-    domain::opaque::{self, OpaqueToken},
+    domain::{
+        ids,
+        opaque::{self, OpaqueToken},
+    },
 };
 
 /// Rows that housekeeping removes at once.
@@ -166,7 +169,7 @@ impl Sessions {
     /// # Errors
     /// The store fails.
     pub async fn revoke(&self, session_id: &str) -> Result<(), Failure> {
-        let (id, now) = (session_id.to_owned(), self.clock.now());
+        let (id, now) = (ids::uuid(session_id), self.clock.now());
         self.store
             .write(move |tx| async move {
                 tx.execute(

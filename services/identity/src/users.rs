@@ -11,6 +11,8 @@ use mesh::{
     store::{Row, Store, StoreError, Tx, args},
 };
 
+use crate::domain::ids;
+
 const COLUMNS: &str = "user_id, email, name, role, phone, password_hash, email_verified, \
                        newsletter_opt_in, created_at, updated_at, last_login";
 
@@ -74,7 +76,7 @@ impl Users {
     /// The store fails.
     pub async fn by_id(&self, user_id: &str) -> Result<Option<StoredUser>, Failure> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE user_id = $1 AND deleted_at IS NULL");
-        let row = self.store.one(&sql, args![user_id]).await?;
+        let row = self.store.one(&sql, args![ids::uuid(user_id)]).await?;
         Ok(row.as_ref().map(stored_user).transpose()?)
     }
 
@@ -195,7 +197,7 @@ pub async fn change_profile(
         "UPDATE users SET
              name = COALESCE($2, name),
              phone = COALESCE($3, phone),
-             email_verified = CASE WHEN $4 IS NULL OR $4 = email THEN email_verified ELSE $7 END,
+             email_verified = CASE WHEN COALESCE($4, email) = email THEN email_verified ELSE $7 END,
              email = COALESCE($4, email),
              newsletter_opt_in = COALESCE($5, newsletter_opt_in),
              updated_at = $6,

@@ -1,4 +1,7 @@
 //! Gives back the units of holds whose time is over.
+//!
+//! Every process that runs inventory sweeps. None needs to lead: whether a hold is over is asked again
+//! inside the transaction that ends it, so of two that found the same hold one gives its units back.
 
 use futures::future::join_all;
 use mesh::store::{Store, StoreError, Tx};

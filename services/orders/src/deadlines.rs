@@ -1,5 +1,8 @@
 //! Ends what does not end by itself: every waiting step has a deadline, and this looks at those that have
 //! passed.
+//!
+//! Every process that runs orders looks. None needs to lead: what to do is decided again inside the
+//! transaction that does it, so of two that saw the same deadline one finds nothing left to do.
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -180,12 +183,13 @@ async fn tell_again(store: &Store, means: &Means, saga: &SagaView) -> Result<(),
 /// A failure that will not go away by itself.
 pub(crate) async fn run(store: &Store, means: &Means, shutdown: Shutdown) -> Result<(), Failure> {
     // Time that passed while nothing could happen is nobody's fault: steps get a chance to be done first.
-    let moved = grant_grace(store, means.clock.now(), means.config.grace()).await?;
-    if moved > 0 {
-        tracing::info!(
+    match grant_grace(store, means.clock.now(), means.config.grace()).await {
+        Ok(0) => {}
+        Ok(moved) => tracing::info!(
             moved,
             "deadlines that passed while the service was down were put off"
-        );
+        ),
+        Err(error) => tracing::warn!(%error, "deadlines could not be put off"),
     }
     loop {
         tokio::select! {

@@ -12,6 +12,7 @@ use mesh::{
     store::{Store, StoreError, Tx},
 };
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use crate::{
     cause::Cause,
@@ -65,7 +66,7 @@ impl ShipmentService for ShipmentsHandler {
         request: Request<ListShipmentsRequest>,
     ) -> Result<Response<ListShipmentsResponse>, Status> {
         let request = request.into_inner();
-        let paging = Paging::<String>::read(
+        let paging = Paging::<Uuid>::read(
             request.page,
             request.limit,
             &request.page_token,
@@ -76,8 +77,9 @@ impl ShipmentService for ShipmentsHandler {
             carrier: Some(request.carrier.clone()).filter(|carrier| !carrier.is_empty()),
         };
         let (mut shipments, total) = store::list(&self.store, &filter, &paging).await?;
-        let next_page_token =
-            paging.finish(&mut shipments, |shipment| shipment.shipment_id.clone());
+        let next_page_token = paging.finish(&mut shipments, |shipment| {
+            shipment.shipment_id.parse().unwrap_or_default()
+        });
         Ok(Response::new(ListShipmentsResponse {
             items: shipments
                 .iter()

@@ -98,11 +98,11 @@ pub async fn perform(
                 );
             }
         }
-        Move::Note(next) => note(tx, moment, order_id, hold.as_ref(), next, reason).await?,
+        Move::Note(next) => note(tx, moment, order_id, next, reason).await?,
         Move::Free(next) => {
             freed = held(tx, order_id, hold.as_ref()).await?;
             free(tx, moment, order_id, &freed).await?;
-            note(tx, moment, order_id, hold.as_ref(), next, reason).await?;
+            note(tx, moment, order_id, next, reason).await?;
             for reservation in &mut freed {
                 reservation.status = next;
             }
@@ -110,20 +110,12 @@ pub async fn perform(
         Move::Ship => {
             let reservations = held(tx, order_id, hold.as_ref()).await?;
             ship(tx, moment, order_id, &reservations).await?;
-            note(
-                tx,
-                moment,
-                order_id,
-                hold.as_ref(),
-                HoldStatus::Consumed,
-                reason,
-            )
-            .await?;
+            note(tx, moment, order_id, HoldStatus::Consumed, reason).await?;
         }
         Move::ShipUnheld => {
             if let Some(reservations) = retake(tx, moment, order_id, hold.as_ref()).await? {
                 ship(tx, moment, order_id, &reservations).await?;
-                set_status(tx, moment, order_id, HoldStatus::Consumed, reason).await?;
+                note(tx, moment, order_id, HoldStatus::Consumed, reason).await?;
             } else {
                 tracing::error!(
                     order_id,
@@ -171,7 +163,7 @@ pub async fn expire(tx: &Tx, moment: &Moment, order_id: &str) -> Result<bool, St
     }
     let freed = held(tx, order_id, hold.as_ref()).await?;
     free(tx, moment, order_id, &freed).await?;
-    note(tx, moment, order_id, hold.as_ref(), next, "expired").await?;
+    note(tx, moment, order_id, next, "expired").await?;
     announce::released(tx, moment, order_id, &freed, "expired").await?;
     Ok(true)
 }
@@ -362,33 +354,15 @@ async fn note(
     tx: &Tx,
     moment: &Moment,
     order_id: &str,
-    hold: Option<&Hold>,
     status: HoldStatus,
     reason: &str,
 ) -> Result<(), StoreError> {
-    if hold.is_some() {
-        return set_status(tx, moment, order_id, status, reason).await;
-    }
     tx.execute(
         "INSERT INTO holds (order_id, status, round, reason, created_at, updated_at) \
-         VALUES ($1, $2, 0, $3, $4, $4)",
+         VALUES ($1, $2, 0, $3, $4, $4) ON CONFLICT (order_id) DO UPDATE SET \
+         status = excluded.status, expires_at = NULL, reason = excluded.reason, \
+         version = holds.version + 1, updated_at = excluded.updated_at",
         args![order_id, status.as_str(), reason, moment.now],
-    )
-    .await
-    .map(drop)
-}
-
-async fn set_status(
-    tx: &Tx,
-    moment: &Moment,
-    order_id: &str,
-    status: HoldStatus,
-    reason: &str,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE holds SET status = $1, expires_at = NULL, reason = $2, version = version + 1, \
-         updated_at = $3 WHERE order_id = $4",
-        args![status.as_str(), reason, moment.now, order_id],
     )
     .await
     .map(drop)

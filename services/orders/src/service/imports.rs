@@ -2,6 +2,7 @@
 
 use contracts::hub::orders::v1 as wire;
 use mesh::{Currency, Failure, Ids, Money};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -53,6 +54,12 @@ fn past(path: &str, import: wire::ImportOrder, ids: &Ids) -> Result<Past, Failur
         .enumerate()
         .map(|(index, line)| item(&format!("{path}.items[{index}]"), line, currency, ids))
         .collect::<Result<Vec<_>, _>>()?;
+    let order_id = match given.order_id.as_str() {
+        "" => ids.uuid(),
+        text => Uuid::try_parse(text)
+            .map_err(|_| Failure::invalid(format!("{path}.order_id"), "must be a UUID"))?,
+    }
+    .to_string();
     let method = Method::of(
         given
             .shipping
@@ -62,11 +69,7 @@ fn past(path: &str, import: wire::ImportOrder, ids: &Ids) -> Result<Past, Failur
     );
     let shipping_address = address_of(given.shipping_address.unwrap_or_default());
     let order = Order {
-        order_id: if given.order_id.is_empty() {
-            ids.uuid().to_string()
-        } else {
-            given.order_id
-        },
+        order_id,
         order_number: given.order_number,
         user_id: given.user_id,
         email: given.email.to_lowercase(),

@@ -7,6 +7,7 @@ use mesh::{
     Paging, args,
     store::{Row, Store, StoreError, Value},
 };
+use uuid::Uuid;
 
 use super::{
     never,
@@ -15,7 +16,7 @@ use super::{
 use crate::domain::order::{Order, status_name};
 
 /// Time (microseconds since the epoch) and id of the last order seen.
-pub(crate) type Key = (i64, String);
+pub(crate) type Key = (i64, Uuid);
 
 /// A page of orders.
 #[derive(Clone, Debug)]
@@ -42,12 +43,12 @@ pub(crate) async fn list(
     let (created_at, order_id) = match &paging.after {
         Some((micros, order_id)) => (
             DateTime::from_timestamp_micros(*micros).unwrap_or_else(never),
-            order_id.clone(),
+            *order_id,
         ),
-        None => (never(), String::new()),
+        None => (never(), Uuid::nil()),
     };
     let page = |mut filter: Vec<Value>| {
-        let mut args = args![created_at, &order_id, paging.fetch(), paging.offset()];
+        let mut args = args![created_at, order_id, paging.fetch(), paging.offset()];
         args.append(&mut filter);
         args
     };
@@ -120,7 +121,8 @@ pub(crate) async fn list(
     };
     let mut items = rows.iter().map(order).collect::<Result<Vec<_>, _>>()?;
     let next_page_token = paging.finish(&mut items, |order| {
-        (order.created_at.timestamp_micros(), order.order_id.clone())
+        let order_id = order.order_id.parse().unwrap_or_default();
+        (order.created_at.timestamp_micros(), order_id)
     });
     Ok(OrderPage {
         items,

@@ -6,6 +6,7 @@ use mesh::{
     Paging, args,
     store::{Row, Store, StoreError, Tx},
 };
+use uuid::Uuid;
 
 use super::{lists::total, never, progress::Moment, rows::named};
 use crate::domain::{
@@ -146,7 +147,7 @@ pub(crate) async fn facts_now(tx: &Tx, order_id: &str) -> Result<Option<Facts>, 
 }
 
 /// Deadline (microseconds since the epoch) and order of the last saga seen.
-pub(crate) type SagaKey = (i64, String);
+pub(crate) type SagaKey = (i64, Uuid);
 
 /// Whether only sagas past their deadline are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +193,7 @@ pub(crate) async fn list(
         Overdue::Only => filter.now,
         Overdue::Any => never(),
     };
-    let (micros, order_id) = paging.after.clone().unwrap_or((0, String::new()));
+    let (micros, order_id) = paging.after.unwrap_or((0, Uuid::nil()));
     let after = DateTime::from_timestamp_micros(micros).unwrap_or_default();
     let (rows, counted) = match filter.step.map(step_name) {
         None => (
@@ -233,7 +234,8 @@ pub(crate) async fn list(
     let mut items = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
     let next_page_token = paging.finish(&mut items, |saga| {
         let due = saga.deadline.unwrap_or_else(never);
-        (due.timestamp_micros(), saga.order_id.clone())
+        let order_id = saga.order_id.parse().unwrap_or_default();
+        (due.timestamp_micros(), order_id)
     });
     Ok(SagaPage {
         items,

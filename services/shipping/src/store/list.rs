@@ -7,6 +7,7 @@ use mesh::{
     Paging, args,
     store::{Store, StoreError},
 };
+use uuid::Uuid;
 
 use super::rows::Shipment;
 use crate::domain::status::Status;
@@ -39,7 +40,7 @@ impl Filter {
 pub async fn list(
     store: &Store,
     filter: &Filter,
-    paging: &Paging<String>,
+    paging: &Paging<Uuid>,
 ) -> Result<(Vec<Shipment>, i64), StoreError> {
     let status = filter.status.map_or("", Status::as_str);
     let carrier = filter.carrier.as_deref().unwrap_or("");

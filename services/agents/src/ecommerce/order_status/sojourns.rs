@@ -108,18 +108,26 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Runs until shutdown.
+    /// Runs until shutdown. Every process that runs the agents counts: facts and the watermark move in one
+    /// transaction, so a batch is counted by one of them.
     ///
     /// # Errors
-    /// The store fails.
+    /// Never by itself: what cannot be counted now is counted in the next round.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         loop {
-            while self.count_batch().await? == BATCH as usize {}
+            if let Err(error) = self.count_settled().await {
+                tracing::warn!(%error, "times between the stages of orders could not be counted");
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = self.clock.sleep(PAUSE) => {}
             }
         }
+    }
+
+    async fn count_settled(&self) -> Result<(), Failure> {
+        while self.count_batch().await? == BATCH as usize {}
+        Ok(())
     }
 
     /// Counts the next settled facts; answers how many there were.
@@ -148,7 +156,10 @@ async fn count_settled(tx: &Tx, settled: DateTime<Utc>) -> Result<usize, StoreEr
     if let Some(last) = rows.last() {
         tx.execute(
             "UPDATE order_sojourn_watermark SET seen = $1, event_id = $2 WHERE only_row = 1",
-            args![last.get::<i64>("seen")?, last.get::<String>("event_id")?],
+            args![
+                last.get::<DateTime<Utc>>("seen")?,
+                last.get::<String>("event_id")?
+            ],
         )
         .await?;
     }
@@ -179,7 +190,7 @@ async fn count(tx: &Tx, end: &Fact) -> Result<(), StoreError> {
     }
     tx.execute(
         "INSERT INTO order_sojourns (stage, bucket, orders) VALUES ($1, $2, 1)
-         ON CONFLICT (stage, bucket) DO UPDATE SET orders = orders + 1",
+         ON CONFLICT (stage, bucket) DO UPDATE SET orders = order_sojourns.orders + 1",
         args![*stage, bucket((ended - began).as_seconds_f64())],
     )
     .await
