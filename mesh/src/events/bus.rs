@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -12,23 +12,27 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer, DeadLetters, EventsConfig,
+    Audience, BrokerAddress, Consumer, DeadLetters, EventsConfig, Group,
+    amqp::{Broker, BrokerTasks},
+    dead_letters,
     lanes::{self, Inlet},
-    relay::{self, Relay},
-    retention, retries,
+    post::{Post, Relayed},
+    relay::{self, Progress},
+    retention,
     subscription::Subscription,
     topic,
-    transport::{InProcess, Transport},
-    window::Window,
 };
 use crate::{
-    args,
     clock::Clock,
+    ids::Ids,
     store::{Store, StoreError},
 };
 
 /// How often the backlog is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for events that are being relayed.
+const RELAY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the bus refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +54,12 @@ pub enum BusError {
         /// What it asked for.
         event_type: &'static str,
     },
+    /// The address of the broker cannot be used.
+    #[error("the broker's address (AMQP_URL) cannot be used: {0}")]
+    BrokerAddress(String),
+    /// The broker refused.
+    #[error("the broker: {0}")]
+    Broker(String),
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,7 +89,7 @@ pub struct Backlog {
 /// [`Bus::shutdown`].
 ///
 /// ```ignore
-/// let bus = Bus::new(EventsConfig::default(), clock);
+/// let bus = Bus::new(EventsConfig::default(), clock);   // or Bus::over(...) with a broker
 /// bus.attach(&orders_store)?;                          // its outbox is relayed
 /// bus.subscribe(Arc::new(Charge::new()), &payments_store)?;
 /// bus.start().await?;
@@ -95,8 +105,24 @@ pub struct Bus {
 struct Inner {
     config: EventsConfig,
     clock: Clock,
+    carrier: Carrier,
     members: Mutex<Members>,
+    progress: Relayed,
     running: tokio::sync::Mutex<Option<Running>>,
+}
+
+/// What carries events from relays to consumers.
+#[derive(Debug)]
+enum Carrier {
+    /// Nothing: both are in this process.
+    Process,
+    Broker {
+        address: BrokerAddress,
+        /// The consumer groups of the whole installation.
+        groups: Vec<Group>,
+        ids: Ids,
+        broker: OnceLock<Arc<Broker>>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -104,7 +130,6 @@ struct Members {
     /// Stores whose outbox is relayed.
     producers: Vec<Store>,
     subscriptions: Vec<Arc<Subscription>>,
-    windows: Vec<(Store, Arc<Window>)>,
     phase: Phase,
 }
 
@@ -117,23 +142,69 @@ enum Phase {
 
 #[derive(Debug)]
 struct Running {
-    stop_relays: CancellationToken,
-    relays: JoinSet<()>,
-    stop_lanes: CancellationToken,
-    lanes: JoinSet<()>,
+    stop_posts: CancellationToken,
+    posts: JoinSet<()>,
+    stop_listeners: CancellationToken,
+    listeners: JoinSet<()>,
     background: JoinSet<()>,
+    broker: Option<BrokerTasks>,
 }
 
 impl Bus {
-    /// A bus without members.
+    /// A bus without members whose events stay in this process.
     pub fn new(config: EventsConfig, clock: Clock) -> Self {
+        Self::with_carrier(config, clock, Carrier::Process)
+    }
+
+    /// A bus without members whose events go through a broker. `groups` are the consumer groups of the whole
+    /// installation, whichever process runs them.
+    ///
+    /// # Errors
+    /// [`BusError::BrokerAddress`]; whether the broker is there does not matter.
+    pub fn over(
+        address: BrokerAddress,
+        groups: Vec<Group>,
+        config: EventsConfig,
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, BusError> {
+        address.check()?;
+        let broker = OnceLock::new();
+        let carrier = Carrier::Broker {
+            address,
+            groups,
+            ids,
+            broker,
+        };
+        Ok(Self::with_carrier(config, clock, carrier))
+    }
+
+    fn with_carrier(config: EventsConfig, clock: Clock, carrier: Carrier) -> Self {
         Self {
             inner: Arc::new(Inner {
                 config,
                 clock,
+                carrier,
                 members: Mutex::default(),
+                progress: Relayed::default(),
                 running: tokio::sync::Mutex::default(),
             }),
+        }
+    }
+
+    /// Whether events go through a broker to other processes.
+    pub fn has_broker(&self) -> bool {
+        matches!(self.inner.carrier, Carrier::Broker { .. })
+    }
+
+    /// What is wrong with the way to the broker; nothing when events come and go, or need no broker.
+    pub fn broker_trouble(&self) -> Option<String> {
+        match &self.inner.carrier {
+            Carrier::Process => None,
+            Carrier::Broker { broker, .. } => match broker.get() {
+                Some(broker) => broker.trouble(),
+                None => Some("not connected yet".to_owned()),
+            },
         }
     }
 
@@ -183,7 +254,7 @@ impl Bus {
         Ok(())
     }
 
-    /// Starts relays and consumers. Nothing is delivered before.
+    /// Starts relays and consumers. Nothing is delivered before. A broker that is away is not waited for.
     ///
     /// # Errors
     /// [`BusError::Started`], or a store's error.
@@ -195,35 +266,51 @@ impl Bus {
             (members.producers.clone(), members.subscriptions.clone())
         };
         let Inner { config, clock, .. } = self.inner.as_ref();
-        let stop_relays = CancellationToken::new();
-        let stop_lanes = CancellationToken::new();
-        let (mut relays, mut lanes, mut background) =
-            (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let (here, shared): (Vec<_>, Vec<_>) = subscriptions
+            .iter()
+            .cloned()
+            .partition(|known| known.consumer().audience() == Audience::EveryProcess);
+        let (broker, broker_tasks) = self.connect(&shared)?.unzip();
 
-        let mut inlets = Vec::new();
-        for subscription in &subscriptions {
-            let (inlet, receivers) = Inlet::new(subscription.consumer().lanes());
-            // Before the first delivery, or it could overtake one that is parked.
-            subscription.load().await?;
-            lanes::run(subscription, receivers, &stop_lanes, &mut lanes);
-            lanes.spawn(retries::run(
-                Arc::clone(subscription),
-                inlet.clone(),
-                stop_lanes.clone(),
-            ));
-            inlets.push(inlet);
+        let stop_listeners = CancellationToken::new();
+        let mut listener_tasks = JoinSet::new();
+        let mut listeners = Vec::new();
+        for listener in here {
+            let (inlet, receivers) = Inlet::new(listener.consumer().lanes());
+            let ended = lanes::run(&listener, receivers, &stop_listeners, &mut listener_tasks);
+            if let Some(broker) = &broker {
+                broker.listen_here(
+                    &listener,
+                    &inlet,
+                    ended,
+                    &stop_listeners,
+                    &mut listener_tasks,
+                );
+            }
+            listeners.push((listener, inlet));
         }
-        let transport: Arc<dyn Transport> =
-            Arc::new(InProcess::new(subscriptions.iter().zip(&inlets)));
 
-        let mut windows = Vec::new();
-        for store in &producers {
-            let relay =
-                Relay::resume(store.clone(), Arc::clone(&transport), clock.clone(), config).await?;
-            windows.push((store.clone(), relay.window()));
-            background.spawn(relay.keep_watermark(stop_lanes.clone()));
-            relays.spawn(relay.run(stop_relays.clone()));
+        let stop_posts = CancellationToken::new();
+        let mut posts = JoinSet::new();
+        for (relayed, subscriptions) in self.split(&producers, shared) {
+            let post = Post {
+                relayed,
+                subscriptions,
+                listeners: listeners.clone(),
+                broker: broker.clone(),
+                config: config.clone(),
+                clock: clock.clone(),
+                progress: Arc::clone(&self.inner.progress),
+            };
+            let begun = if post.leadership().is_undisputed() {
+                Some(post.begin().await?)
+            } else {
+                None
+            };
+            posts.spawn(post.run(begun, stop_posts.clone()));
         }
+
+        let mut background = JoinSet::new();
         let relayed: Arc<[Store]> = producers.as_slice().into();
         for (store, consumers) in by_store(&producers, &subscriptions) {
             background.spawn(retention::run(
@@ -232,50 +319,133 @@ impl Bus {
                 Arc::clone(&relayed),
                 config.clone(),
                 clock.clone(),
-                stop_relays.clone(),
+                stop_posts.clone(),
             ));
         }
         background.spawn(measure(
             Arc::downgrade(&self.inner),
             clock.clone(),
-            stop_relays.clone(),
+            stop_posts.clone(),
         ));
-        self.inner.members.lock().windows = windows;
         *running = Some(Running {
-            stop_relays,
-            relays,
-            stop_lanes,
-            lanes,
+            stop_posts,
+            posts,
+            stop_listeners,
+            listeners: listener_tasks,
             background,
+            broker: broker_tasks,
         });
         Ok(())
     }
 
-    /// Stops handing over, finishes the deliveries that are being handled, and makes the watermarks durable.
+    /// Begins to connect to the broker, if there is one.
+    fn connect(
+        &self,
+        shared: &[Arc<Subscription>],
+    ) -> Result<Option<(Arc<Broker>, BrokerTasks)>, BusError> {
+        let Carrier::Broker {
+            address,
+            groups,
+            ids,
+            broker: place,
+        } = &self.inner.carrier
+        else {
+            return Ok(None);
+        };
+        let own = shared.iter().map(|subscription| Group {
+            consumer: subscription.name().to_owned(),
+            events: subscription
+                .consumer()
+                .event_types()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        });
+        let (broker, tasks) = Broker::start(
+            address,
+            own.chain(groups.iter().cloned()).collect(),
+            shared
+                .iter()
+                .map(|subscription| subscription.name())
+                .collect(),
+            &self.inner.config,
+            &self.inner.clock,
+            ids,
+        )?;
+        let broker = Arc::clone(place.get_or_init(|| Arc::new(broker)));
+        Ok(Some((broker, tasks)))
+    }
+
+    /// The posts: with a broker each relay and each consumer for itself, else all together.
+    fn split(
+        &self,
+        producers: &[Store],
+        shared: Vec<Arc<Subscription>>,
+    ) -> Vec<(Vec<Store>, Vec<Arc<Subscription>>)> {
+        match &self.inner.carrier {
+            Carrier::Process => vec![(producers.to_vec(), shared)],
+            Carrier::Broker { .. } => {
+                let relays = producers
+                    .iter()
+                    .map(|store| (vec![store.clone()], Vec::new()));
+                let consumers = shared
+                    .into_iter()
+                    .map(|subscription| (Vec::new(), vec![subscription]));
+                relays.chain(consumers).collect()
+            }
+        }
+    }
+
+    /// Stops handing over, finishes the deliveries that are being handled, and makes durable what was relayed.
     /// After `limit` it gives up what is not finished.
     pub async fn shutdown(&self, limit: Duration) -> Drained {
         let Some(mut running) = self.inner.running.lock().await.take() else {
             return Drained::Finished;
         };
-        running.stop_relays.cancel();
-        running.stop_lanes.cancel();
+        running.stop_posts.cancel();
+        running.stop_listeners.cancel();
+        let broker = running.broker.take();
         let ending = async {
-            while running.relays.join_next().await.is_some() {}
-            while running.lanes.join_next().await.is_some() {}
+            while running.posts.join_next().await.is_some() {}
+            while running.listeners.join_next().await.is_some() {}
             while running.background.join_next().await.is_some() {}
+            if let Some(broker) = broker {
+                self.confirmed().await;
+                broker.close().await;
+            }
         };
         let drained = match self.inner.clock.timeout(limit, ending).await {
             Ok(()) => Drained::Finished,
             Err(_) => Drained::TimedOut,
         };
         drop(running);
-        let windows = std::mem::take(&mut self.inner.members.lock().windows);
-        for (store, window) in windows {
-            if let Err(error) = relay::write_watermark(&store, window.low_mark()).await {
-                tracing::warn!(store = store.name(), %error, "a watermark was not written");
+        let progress = std::mem::take(&mut *self.inner.progress.lock());
+        for (store, progress) in progress {
+            if let Err(error) = progress.flush(&store).await {
+                tracing::warn!(store = store.name(), %error, "it was not recorded what was relayed");
             }
         }
         drained
+    }
+
+    /// Waits a little until the broker has confirmed what was handed over.
+    async fn confirmed(&self) {
+        const LOOK: Duration = Duration::from_millis(10);
+        let clock = &self.inner.clock;
+        let waiting = async {
+            while self.broker_trouble().is_none()
+                && self
+                    .inner
+                    .progress
+                    .lock()
+                    .iter()
+                    .any(|(_, progress)| progress.in_flight() > 0)
+            {
+                clock.sleep(LOOK).await;
+            }
+        };
+        // What is not confirmed by then is published again.
+        let _ = clock.timeout(RELAY_PATIENCE, waiting).await;
     }
 
     /// The dead letters of all members.
@@ -293,40 +463,48 @@ impl Bus {
     /// # Errors
     /// A store's.
     pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        let (producers, windows) = {
-            let members = self.inner.members.lock();
-            (members.producers.clone(), members.windows.clone())
-        };
+        let producers = self.inner.members.lock().producers.clone();
         let mut backlog = Vec::with_capacity(producers.len());
         for store in producers {
-            let window = windows.iter().find(|(known, _)| known.is_same(&store));
-            let taken = match window {
-                Some((_, window)) => window.low_mark(),
-                None => relay::watermark(&store).await?,
-            };
-            let rows = store
-                .scan(
-                    "SELECT COUNT(*) AS events, MIN(created_at) AS oldest FROM outbox WHERE seq > $1",
-                    args![taken],
-                )
-                .await?;
-            let (events, oldest) = match rows.first() {
-                Some(row) => (row.get("events")?, row.get("oldest")?),
-                None => (0, None),
-            };
+            let progress = self.progress_of(&store);
+            let unrelayed = relay::unrelayed(&store, progress.as_ref()).await?;
             let name = store.name().to_owned();
-            let age = oldest.map_or(0.0, |oldest: DateTime<Utc>| {
+            let age = unrelayed.oldest.map_or(0.0, |oldest| {
                 (self.inner.clock.now() - oldest).num_milliseconds() as f64 / 1000.0
             });
-            metrics::gauge!("hub_outbox_depth", "store" => name.clone()).set(events as f64);
+            metrics::gauge!("hub_outbox_depth", "store" => name.clone())
+                .set(unrelayed.events as f64);
             metrics::gauge!("hub_outbox_age_seconds", "store" => name.clone()).set(age);
             backlog.push(Backlog {
                 store: name,
-                events,
-                oldest,
+                events: unrelayed.events,
+                oldest: unrelayed.oldest,
             });
         }
         Ok(backlog)
+    }
+
+    fn progress_of(&self, store: &Store) -> Option<Progress> {
+        self.inner
+            .progress
+            .lock()
+            .iter()
+            .find(|(known, _)| known.is_same(store))
+            .map(|(_, progress)| progress.clone())
+    }
+
+    /// Shows how many dead letters wait for a decision.
+    async fn count_dead_letters(&self) -> Result<(), StoreError> {
+        let stores = {
+            let members = self.inner.members.lock();
+            by_store(&members.producers, &members.subscriptions)
+        };
+        for (store, _) in stores {
+            let waiting = dead_letters::waiting(&store).await?;
+            metrics::gauge!("hub_dead_letters", "store" => store.name().to_owned())
+                .set(waiting as f64);
+        }
+        Ok(())
     }
 
     fn gathering(&self) -> Result<parking_lot::MutexGuard<'_, Members>, BusError> {
@@ -349,8 +527,8 @@ async fn measure(bus: Weak<Inner>, clock: Clock, stop: CancellationToken) {
         let bus = Bus { inner };
         tokio::select! {
             () = stop.cancelled() => return,
-            backlog = bus.backlog() => {
-                if let Err(error) = backlog {
+            measured = async { bus.backlog().await?; bus.count_dead_letters().await } => {
+                if let Err(error) = measured {
                     tracing::warn!(%error, "the backlog of events cannot be measured");
                 }
             }

@@ -27,6 +27,15 @@ pub trait Consumer: Send + Sync + 'static {
     /// [`ReactError::retry`] to be called again later, [`ReactError::reject`] when that would not help.
     async fn react(&self, event: &Envelope) -> Result<Effect, ReactError>;
 
+    /// Who is to hear an event when several processes run this consumer.
+    fn audience(&self) -> Audience {
+        Audience::Group
+    }
+
+    /// Called for [`Audience::EveryProcess`] when events may have passed unheard: after each subscription at
+    /// the broker. Whatever this process derived from events is to be forgotten or read again.
+    async fn missed(&self) {}
+
     /// How many events with different keys are handled at the same time.
     fn lanes(&self) -> usize {
         32
@@ -38,8 +47,53 @@ pub trait Consumer: Send + Sync + 'static {
     }
 }
 
-pub(super) type EffectWrite =
-    Box<dyn FnOnce(Tx) -> Pin<Box<dyn Future<Output = Result<(), ReactError>> + Send>> + Send>;
+/// Who hears an event when several processes run one consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// One of them, whose effect is for all: what is written is in the store that they share.
+    #[default]
+    Group,
+    /// Each of them, for what it keeps in memory. There is no inbox, no parking and no dead letter: a process
+    /// that is not there does not hear, and an effect must be [`Effect::none`].
+    EveryProcess,
+}
+
+type Writing = Pin<Box<dyn Future<Output = Result<(), ReactError>> + Send>>;
+
+/// A write closure that can be run once more: a transaction that lost against another one starts anew.
+pub(super) trait Write: Send {
+    fn run(self: Box<Self>, tx: Tx) -> Writing;
+    fn again(&self) -> Box<dyn Write>;
+}
+
+impl<F, Fut> Write for F
+where
+    F: FnOnce(Tx) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<(), ReactError>> + Send + 'static,
+{
+    fn run(self: Box<Self>, tx: Tx) -> Writing {
+        Box::pin(self(tx))
+    }
+
+    fn again(&self) -> Box<dyn Write> {
+        Box::new(self.clone())
+    }
+}
+
+/// What an effect writes.
+pub(super) struct EffectWrite(Box<dyn Write>);
+
+impl EffectWrite {
+    pub(super) async fn run(self, tx: Tx) -> Result<(), ReactError> {
+        self.0.run(tx).await
+    }
+}
+
+impl Clone for EffectWrite {
+    fn clone(&self) -> Self {
+        Self(self.0.again())
+    }
+}
 
 /// What a consumer wants written to its store because of an event.
 #[must_use]
@@ -57,11 +111,11 @@ impl Effect {
     /// record that the event was handled.
     pub fn write<F, Fut>(write: F) -> Self
     where
-        F: FnOnce(Tx) -> Fut + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<(), ReactError>> + Send + 'static,
     {
         Self {
-            write: Some(Box::new(move |tx| Box::pin(write(tx)))),
+            write: Some(EffectWrite(Box::new(write))),
         }
     }
 }

@@ -326,6 +326,18 @@ impl DeadLetters {
     }
 }
 
+/// How many dead letters of a store wait for a decision.
+pub(super) async fn waiting(store: &Store) -> Result<u64, StoreError> {
+    store
+        .scan(
+            "SELECT COUNT(*) AS n FROM dead_letters WHERE discarded_at IS NULL",
+            args![],
+        )
+        .await?
+        .first()
+        .map_or(Ok(0), |row| row.get("n"))
+}
+
 async fn read(store: &Store, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
     store
         .one(

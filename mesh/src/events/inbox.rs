@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Envelope, ReactError, consumer::EffectWrite};
 use crate::{
     args,
-    store::{Row, Store, StoreError, Tx},
+    store::{Dialect, Row, Store, StoreError, Tx},
 };
 
 /// A delivery as it is written when it could not be handled.
@@ -84,7 +84,7 @@ pub(super) async fn commit(
                 return Ok(Committed::Before);
             }
             if let Some(effect) = effect {
-                effect(tx).await?;
+                effect.run(tx).await?;
             }
             Ok(Committed::Now)
         })
@@ -246,13 +246,13 @@ pub(super) async fn parked_keys(
     store: &Store,
     consumer: &str,
 ) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
-    let rows = store
-        .scan(
-            "SELECT ordering_key, next_attempt_at FROM parked WHERE id IN \
-             (SELECT MIN(id) FROM parked WHERE consumer = $1 GROUP BY ordering_key)",
-            args![consumer],
-        )
-        .await?;
+    const PARKED: &str = "SELECT ordering_key, next_attempt_at FROM parked WHERE id IN \
+         (SELECT MIN(id) FROM parked WHERE consumer = $1 GROUP BY ordering_key)";
+    let rows = match store.dialect() {
+        Dialect::Sqlite => store.scan(PARKED, args![consumer]).await?,
+        // Scans may be answered by a replica that is behind; what is parked decides the order of events.
+        Dialect::Postgres => store.all(PARKED, args![consumer]).await?,
+    };
     rows.iter()
         .map(|row| Ok((row.get("ordering_key")?, row.get("next_attempt_at")?)))
         .collect()

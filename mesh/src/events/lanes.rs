@@ -23,7 +23,7 @@ pub(super) enum Errand {
 }
 
 /// The entrance to a consumer's lanes. The channels have no bound of their own: what can be in them is
-/// bounded by the windows of the relays and by the keys that are parked.
+/// bounded by the windows of the relays, or what the broker sends ahead, and by the keys that are parked.
 #[derive(Clone, Debug)]
 pub(super) struct Inlet {
     lanes: Arc<[UnboundedSender<Errand>]>,
@@ -56,22 +56,36 @@ impl Inlet {
     }
 
     fn lane(&self, key: &str) -> usize {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        (hasher.finish() % self.lanes.len() as u64) as usize
+        index(key, self.lanes.len())
     }
 }
 
-/// Starts a task per lane. They end when `stop` is cancelled, after the errand that they are at.
+/// The lane of a key among `lanes`, which is not zero.
+pub(super) fn index(key: &str, lanes: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (hasher.finish() % lanes as u64) as usize
+}
+
+/// Starts a task per lane. They end when `stop` is cancelled, after the errand that they are at; then the token
+/// that is returned is cancelled.
 pub(super) fn run(
     subscription: &Arc<Subscription>,
     lanes: Vec<UnboundedReceiver<Errand>>,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
-) {
+) -> CancellationToken {
+    let mut running = JoinSet::new();
     for lane in lanes {
-        tasks.spawn(run_lane(Arc::clone(subscription), lane, stop.clone()));
+        running.spawn(run_lane(Arc::clone(subscription), lane, stop.clone()));
     }
+    let ended = CancellationToken::new();
+    let end = ended.clone();
+    tasks.spawn(async move {
+        while running.join_next().await.is_some() {}
+        end.cancel();
+    });
+    ended
 }
 
 async fn run_lane(

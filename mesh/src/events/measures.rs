@@ -26,7 +26,7 @@ impl Measures {
             dead: result("dead_letter"),
             failed: metrics::counter!("hub_events_failed_attempts_total", "consumer" => consumer),
             parked_keys: metrics::gauge!("hub_events_parked_keys", "consumer" => consumer),
-            age: metrics::histogram!("hub_events_age_seconds", "consumer" => consumer),
+            age: metrics::histogram!("hub_event_end_to_end_seconds", "consumer" => consumer),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Events between services: outbox, relay, inbox, retries and dead letters.
 //!
 //! A service announces a state change by [`Tx::emit`](crate::store::Tx::emit) inside the transaction that
-//! makes it, so an event exists exactly when its change does. Each store's *relay* reads the outbox in
-//! commit order and hands every event to the [`Transport`]; a durable watermark says how far all consumers
-//! have taken it. A [`Consumer`] reacts; its [`Effect`] and an inbox row commit together, so an event that
+//! makes it, so an event exists exactly when its change does. Each store's *relay* reads the outbox and hands
+//! every event to the [`Transport`], the lanes of the consumers in this process or a broker; what was taken is
+//! durably recorded, by a watermark on SQLite and by marks on PostgreSQL. A [`Consumer`] reacts; its [`Effect`] and an inbox row commit together, so an event that
 //! arrives twice has its effect once.
 //!
 //! Events that share an ordering key are handled one after the other per consumer. When a delivery fails it is
@@ -13,6 +13,7 @@
 //! What is promised: delivery at least once, effects exactly once, order per key and producer. What is not:
 //! any order between events of different producers.
 
+mod amqp;
 mod bus;
 mod config;
 mod consumer;
@@ -20,8 +21,11 @@ mod dead_letters;
 mod emission;
 mod inbox;
 mod lanes;
+mod leadership;
+mod marks;
 mod measures;
 mod parking;
+mod post;
 mod relay;
 mod retention;
 mod retries;
@@ -33,9 +37,10 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use amqp::{BrokerAddress, Group, SLOTS, Topology, slot};
 pub use bus::{Backlog, Bus, BusError, Drained};
-pub use config::EventsConfig;
-pub use consumer::{Consumer, Effect, ReactError};
+pub use config::{EventsConfig, QueueType};
+pub use consumer::{Audience, Consumer, Effect, ReactError};
 pub use contracts::hub::events::v1::{Envelope, envelope::Data};
 pub use dead_letters::{
     DeadLetter, DeadLetterError, DeadLetterQuery, DeadLetters, Discarded, Discards,

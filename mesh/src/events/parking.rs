@@ -69,6 +69,13 @@ impl Parking {
         self.count.load(Ordering::Acquire) > 0 && self.state.lock().keys.contains_key(key)
     }
 
+    /// Forgets all keys: somebody else may have worked on them since.
+    pub(super) fn clear(&self) {
+        let mut state = self.state.lock();
+        *state = State::default();
+        self.count.store(0, Ordering::Release);
+    }
+
     /// The number of keys.
     pub(super) fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)

@@ -9,7 +9,7 @@ use super::{EventsConfig, relay};
 use crate::{
     args,
     clock::Clock,
-    store::{Store, StoreError, Tx, Value},
+    store::{Dialect, Store, StoreError, Tx, Value},
 };
 
 /// Rows removed in one transaction: small, so that it never holds up a group of writes for long.
@@ -21,6 +21,9 @@ const BATCHES: usize = 2_000;
 const PURGE_OUTBOX: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM \
     (SELECT seq, created_at FROM outbox WHERE seq <= $1 ORDER BY seq LIMIT $3) oldest \
     WHERE created_at < $2)";
+const PURGE_MARKED_OUTBOX: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM \
+    (SELECT seq, created_at, relayed_at FROM outbox ORDER BY seq LIMIT $2) oldest \
+    WHERE created_at < $1 AND relayed_at IS NOT NULL)";
 // Ids of events are UUIDv7, so their order is that of their age.
 const PURGE_INBOX: &str = "DELETE FROM inbox WHERE consumer = $1 AND event_id IN (SELECT event_id FROM \
     (SELECT event_id, handled_at FROM inbox WHERE consumer = $1 ORDER BY event_id LIMIT $3) oldest \
@@ -62,9 +65,16 @@ pub(super) async fn purge(
 ) -> Result<(), StoreError> {
     let now = store.clock().now();
     let before = |seconds: u32| now - TimeDelta::seconds(seconds.into());
-    let watermark = relay::watermark(store).await?;
     let outbox = before(config.outbox_retention_s);
-    delete(store, PURGE_OUTBOX, || args![watermark, outbox, BATCH]).await?;
+    match store.dialect() {
+        Dialect::Sqlite => {
+            let watermark = relay::watermark(store).await?;
+            delete(store, PURGE_OUTBOX, || args![watermark, outbox, BATCH]).await?;
+        }
+        Dialect::Postgres => {
+            delete(store, PURGE_MARKED_OUTBOX, || args![outbox, BATCH]).await?;
+        }
+    }
     if !consumers.is_empty() {
         // What a relay may hand over again must still be known here, however long it was held up.
         let untaken = oldest_untaken(producers).await?;
@@ -77,17 +87,27 @@ pub(super) async fn purge(
     delete(store, PURGE_DISCARDED, || args![discarded, BATCH]).await
 }
 
-/// When the oldest of the events was emitted that the producers' durable watermarks have not passed.
+/// When the oldest of the events was emitted that the producers have not durably relayed.
 async fn oldest_untaken(producers: &[Store]) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut oldest: Option<DateTime<Utc>> = None;
     for store in producers {
-        let watermark = relay::watermark(store).await?;
-        let first = store
-            .one(
-                "SELECT created_at FROM outbox WHERE seq > $1 ORDER BY seq LIMIT 1",
-                args![watermark],
-            )
-            .await?;
+        let first = match store.dialect() {
+            Dialect::Sqlite => {
+                let watermark = relay::watermark(store).await?;
+                store
+                    .one(
+                        "SELECT created_at FROM outbox WHERE seq > $1 ORDER BY seq LIMIT 1",
+                        args![watermark],
+                    )
+                    .await?
+            }
+            Dialect::Postgres => store
+                .one(
+                    "SELECT created_at FROM outbox WHERE relayed_at IS NULL ORDER BY seq LIMIT 1",
+                    args![],
+                )
+                .await?,
+        };
         if let Some(row) = first {
             let emitted: DateTime<Utc> = row.get("created_at")?;
             oldest = Some(oldest.map_or(emitted, |oldest| oldest.min(emitted)));

@@ -1,10 +1,11 @@
-//! Wakes parked keys when they are due.
+//! Wakes parked keys when they are due, and finds those that another process has parked.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{lanes::Inlet, subscription::Subscription};
+use crate::store::Dialect;
 
 /// The wall clock is looked at this often even when nothing is due, because it may be set forward.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -32,6 +33,27 @@ pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: Can
             () = stop.cancelled() => return,
             () = parking.changed.notified() => {}
             () = sleep => {}
+        }
+    }
+}
+
+/// Looks from time to time for deliveries that another process has parked for this leader: a dead letter that
+/// was replayed there, or one that the last leader parked while it was losing its lease.
+pub(super) async fn look_for_parked(
+    subscription: Arc<Subscription>,
+    interval: Duration,
+    stop: CancellationToken,
+) {
+    if subscription.store().dialect() == Dialect::Sqlite {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = subscription.clock().sleep(interval) => {}
+        }
+        if let Err(error) = subscription.find_parked().await {
+            tracing::warn!(consumer = subscription.name(), %error, "parked events were not looked for");
         }
     }
 }

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer, Effect, Envelope, ReactError,
+    Audience, Consumer, Effect, Envelope, ReactError,
     consumer::Verdict,
     inbox::{self, Committed, Failed, Letter, Parked, key_of},
     measures::Measures,
@@ -23,6 +23,8 @@ const RETRY_RUN: usize = 32;
 /// First pause when the consumer's store does not take a record; doubled up to the limit.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often a process is told of an event that it keeps in memory only.
+const HEARINGS: u32 = 3;
 /// Recorded errors are cut to this many bytes.
 const ERROR_LIMIT: usize = 4096;
 
@@ -78,8 +80,9 @@ impl Subscription {
         &self.parking
     }
 
-    /// Learns which keys were parked when the process ended.
+    /// Learns which keys are parked; what was known before may be outdated.
     pub(super) async fn load(&self) -> Result<(), StoreError> {
+        self.parking.clear();
         for (key, due) in inbox::parked_keys(&self.store, self.name()).await? {
             self.parking.schedule(&key, due);
         }
@@ -87,12 +90,27 @@ impl Subscription {
         Ok(())
     }
 
+    /// Learns of keys that were parked elsewhere.
+    pub(super) async fn find_parked(&self) -> Result<(), StoreError> {
+        for (key, due) in inbox::parked_keys(&self.store, self.name()).await? {
+            if !self.parking.holds(&key) {
+                self.parking.schedule(&key, due);
+            }
+        }
+        self.show_parked();
+        Ok(())
+    }
+
     /// Handles an event that has arrived, and takes its receipt once the event is in safe hands.
     pub(super) async fn accept(&self, delivery: Delivery, stop: &CancellationToken) {
+        if self.consumer.audience() == Audience::EveryProcess {
+            return self.hear(delivery, stop).await;
+        }
         let Delivery {
             envelope,
             redelivery,
             receipt,
+            encoded: _,
         } = delivery;
         let safe = if self.parking.holds(key_of(&envelope)) {
             self.park_behind(envelope, stop).await
@@ -111,6 +129,40 @@ impl Subscription {
         if safe.is_ok() {
             receipt.taken();
         }
+    }
+
+    /// Tells this process of an event. What it keeps in memory is not worth a record, so after a few attempts
+    /// the event is let go.
+    async fn hear(&self, delivery: Delivery, stop: &CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..HEARINGS {
+            match self.react(&delivery.envelope).await {
+                Ok(Effect { write: None }) => {
+                    self.measures.handled.increment(1);
+                    self.measures.age_of(&delivery.envelope, &self.clock);
+                    return delivery.receipt.taken();
+                }
+                Ok(Effect { write: Some(_) }) => {
+                    tracing::error!(
+                        consumer = self.name(),
+                        "a consumer for every process must not write; its effect is ignored"
+                    );
+                    return delivery.receipt.taken();
+                }
+                Err(error) => {
+                    self.measures.failed.increment(1);
+                    tracing::warn!(consumer = self.name(), %error, "an event was not heard");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        // Whatever it would have changed may now be outdated.
+        self.consumer.missed().await;
+        delivery.receipt.taken();
     }
 
     /// Handles what is parked under a key, in order, as far as it goes.
@@ -353,6 +405,31 @@ impl Subscription {
         .await?;
         self.measures.dead.increment(1);
         Ok(())
+    }
+
+    /// Stores a message that never became a delivery as a dead letter. Returns whether the store has it;
+    /// not when `stop` was cancelled first.
+    pub(super) async fn set_aside(&self, letter: Letter, stop: &CancellationToken) -> bool {
+        let stored = self
+            .persist(stop, || async {
+                if inbox::is_known(&self.store, self.name(), &letter.event_id).await? {
+                    return Ok(false);
+                }
+                inbox::bury_letter(&self.store, letter.clone(), None).await?;
+                Ok(true)
+            })
+            .await;
+        if let Ok(true) = stored {
+            self.measures.dead.increment(1);
+            tracing::error!(
+                consumer = self.name(),
+                event_type = letter.event_type,
+                event_id = letter.event_id,
+                error = letter.error,
+                "a message became a dead letter"
+            );
+        }
+        stored.is_ok()
     }
 
     fn failed(&self, envelope: &Arc<Envelope>, error: &ReactError, attempts: u32) -> Failed {

@@ -1,13 +1,15 @@
 //! The boundary between relays and consumers.
 //!
-//! A relay knows outboxes and watermarks, a consumer knows effects and inboxes; what lies between them is a
-//! [`Transport`]. In one process that is a table from event type to lanes. A broker is another
+//! A relay knows outboxes and what is left to relay, a consumer knows effects and inboxes; what lies between
+//! them is a [`Transport`]. In one process that is a table from event type to lanes. A broker is another
 //! implementation: it takes the receipt when the broker has confirmed the message, and on the other side
-//! makes deliveries whose receipt acknowledges it.
+//! makes deliveries whose receipt acknowledges it (see [`super::amqp`]).
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Envelope, lanes::Inlet, subscription::Subscription, window::Window};
+use bytes::Bytes;
+
+use super::{Envelope, lanes::Inlet, subscription::Subscription};
 
 /// Carries events from relays to consumers.
 pub trait Transport: Send + Sync + 'static {
@@ -21,6 +23,9 @@ pub trait Transport: Send + Sync + 'static {
 pub struct Delivery {
     /// The event.
     pub envelope: Arc<Envelope>,
+    /// The event as it was written: a newer version of the producer may have put more into it than this
+    /// process can read.
+    pub encoded: Bytes,
     /// Whether it may have been delivered before.
     pub redelivery: Redelivery,
     /// To be taken once the event is in safe hands.
@@ -36,36 +41,46 @@ pub enum Redelivery {
     Possible,
 }
 
-/// The relay's claim to hear when an event is in safe hands: its effect committed, or parked, or a dead
-/// letter. A receipt that is dropped untaken means that the event has to be delivered again.
+/// Keeps account of the events that somebody still has to take.
+pub(super) trait Ledger: std::fmt::Debug + Send + Sync + 'static {
+    /// The event was taken once.
+    fn take(&self, entry: u64);
+    /// The event must be taken `more` times in addition.
+    fn expect_more(&self, entry: u64, more: u32);
+}
+
+/// The sender's claim to hear when an event is in safe hands: confirmed by the broker, its effect committed,
+/// parked, or a dead letter. What hearing it means depends on the sender: a watermark that moves, a mark in
+/// the outbox, an acknowledgement to the broker. A receipt that is dropped untaken means that the event has to
+/// be delivered again.
 #[derive(Debug)]
 #[must_use]
 pub struct Receipt {
-    window: Arc<Window>,
-    ordinal: u64,
+    ledger: Arc<dyn Ledger>,
+    entry: u64,
 }
 
 impl Receipt {
-    pub(super) fn new(window: Arc<Window>, ordinal: u64) -> Self {
-        Self { window, ordinal }
+    pub(super) fn new(ledger: Arc<dyn Ledger>, entry: u64) -> Self {
+        Self { ledger, entry }
     }
 
     /// The event is in safe hands.
     pub fn taken(self) {
-        self.window.take(self.ordinal);
+        self.ledger.take(self.entry);
     }
 
     /// Receipts for `count` takers, all of whom have to take the event. None means that it is taken.
     pub fn split(self, count: usize) -> impl Iterator<Item = Receipt> {
         match u32::try_from(count) {
-            Ok(0) => self.window.take(self.ordinal),
+            Ok(0) => self.ledger.take(self.entry),
             Ok(1) => {}
-            Ok(count) => self.window.expect_more(self.ordinal, count - 1),
+            Ok(count) => self.ledger.expect_more(self.entry, count - 1),
             // So many takers cannot exist; untaken, the event is at least not lost.
             Err(_) => {}
         }
-        let (window, ordinal) = (self.window, self.ordinal);
-        (0..count).map(move |_| Receipt::new(Arc::clone(&window), ordinal))
+        let (ledger, entry) = (self.ledger, self.entry);
+        (0..count).map(move |_| Receipt::new(Arc::clone(&ledger), entry))
     }
 }
 
@@ -98,6 +113,7 @@ impl Transport for InProcess {
         for (inlet, receipt) in inlets.iter().zip(delivery.receipt.split(inlets.len())) {
             inlet.deliver(Delivery {
                 envelope: Arc::clone(&delivery.envelope),
+                encoded: delivery.encoded.clone(),
                 redelivery: delivery.redelivery,
                 receipt,
             });

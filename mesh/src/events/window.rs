@@ -11,7 +11,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::transport::Receipt;
+use super::transport::{Ledger, Receipt};
 
 /// Slots of taken events behind a gap, per event that may be untaken. After a crash all of them are delivered
 /// again, and found in the inbox.
@@ -89,11 +89,12 @@ impl Window {
         state.slots.push_back(Slot { seq, untaken: 1 });
         state.in_flight += 1;
         let ordinal = state.first + state.slots.len() as u64 - 1;
-        Receipt::new(Arc::clone(self), ordinal)
+        Receipt::new(Arc::clone(self) as Arc<dyn Ledger>, ordinal)
     }
+}
 
-    /// The event must be taken `more` times in addition.
-    pub(super) fn expect_more(&self, ordinal: u64, more: u32) {
+impl Ledger for Window {
+    fn expect_more(&self, ordinal: u64, more: u32) {
         let mut state = self.state.lock();
         let index = (ordinal - state.first) as usize;
         if let Some(slot) = state.slots.get_mut(index) {
@@ -101,8 +102,7 @@ impl Window {
         }
     }
 
-    /// The event was taken once.
-    pub(super) fn take(&self, ordinal: u64) {
+    fn take(&self, ordinal: u64) {
         let (advanced, has_room) = {
             let mut guard = self.state.lock();
             let state = &mut *guard;

@@ -4,7 +4,7 @@ use std::{future::Future, path::Path, sync::Arc};
 
 use tokio::sync::Notify;
 
-use super::{Migration, Row, StoreConfig, StoreError, Tx, Value, sqlite::Sqlite};
+use super::{Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value, sqlite::Sqlite};
 use crate::{clock::Clock, ids::Ids};
 
 /// A service's database. Cheap to clone; clones share connections.
@@ -68,6 +68,20 @@ impl Store {
     pub fn name(&self) -> &str {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.name(),
+        }
+    }
+
+    /// Which SQL the engine speaks.
+    pub fn dialect(&self) -> Dialect {
+        match &self.engine {
+            Engine::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// Asks for the lease `name`, which one process at a time holds.
+    pub fn lease(&self, _name: &str) -> Lease {
+        match &self.engine {
+            Engine::Sqlite(_) => Lease::undisputed(),
         }
     }
 

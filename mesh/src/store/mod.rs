@@ -11,8 +11,10 @@
 //! undoes only itself.
 
 mod config;
+mod dialect;
 mod engine;
 mod error;
+mod lease;
 mod migration;
 mod row;
 mod schema;
@@ -23,8 +25,10 @@ mod tx;
 mod value;
 
 pub use config::{StoreConfig, Synchronous};
+pub use dialect::Dialect;
 pub use engine::Store;
 pub use error::StoreError;
+pub use lease::Lease;
 pub use migration::Migration;
 pub use row::{ColumnRef, FromValue, Row, ValueRef};
 pub(crate) use sqlite::panic_message;

@@ -28,7 +28,7 @@ impl Consumer for PassOn {
         let Effect { write } = note(self.name(), event);
         Ok(Effect::write(move |tx: Tx| async move {
             if let Some(write) = write {
-                write(tx.clone()).await?;
+                write.run(tx.clone()).await?;
             }
             tx.emit(next).await?;
             Ok(())

@@ -159,6 +159,7 @@ async fn a_second_delivery_has_no_second_effect() {
     ] {
         let delivery = Delivery {
             envelope: Arc::clone(&envelope),
+            encoded: Default::default(),
             redelivery,
             receipt: window.admit(seq),
         };

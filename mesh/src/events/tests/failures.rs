@@ -100,7 +100,7 @@ async fn a_failing_effect_is_undone_and_tried_again() {
             let Effect { write } = note(self.name(), event);
             let attempt = self.0.fetch_add(1, Ordering::Relaxed);
             Ok(Effect::write(move |tx: Tx| async move {
-                write.unwrap()(tx.clone()).await?;
+                write.unwrap().run(tx.clone()).await?;
                 match attempt {
                     0 => Err(ReactError::retry("dropped it")),
                     1 => panic!("fell over"),
