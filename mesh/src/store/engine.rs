@@ -4,7 +4,10 @@ use std::{future::Future, path::Path, sync::Arc};
 
 use tokio::sync::Notify;
 
-use super::{Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value, sqlite::Sqlite};
+use super::{
+    Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value, after_commit::AfterCommit,
+    sqlite::Sqlite,
+};
 use crate::{clock::Clock, ids::Ids};
 
 /// A service's database. Cheap to clone; clones share connections.
@@ -108,9 +111,19 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &self.engine {
+        let after = AfterCommit::default();
+        let notes = after.clone();
+        let job = move |tx: Tx| {
+            notes.restart();
+            job(tx.noting(notes))
+        };
+        let answer = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(job).await,
+        };
+        if answer.is_ok() {
+            after.carry_out();
         }
+        answer
     }
 
     /// The first row of a query that is quick by construction: by key, or a page by an index. It runs on

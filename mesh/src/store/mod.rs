@@ -10,6 +10,7 @@
 //! not fall with the number of callers, no caller ever sees `SQLITE_BUSY`, and a closure that fails
 //! undoes only itself.
 
+mod after_commit;
 mod config;
 mod dialect;
 mod engine;

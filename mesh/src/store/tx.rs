@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Row, StoreError, Value, sqlite::SqliteTx};
+use super::{Row, StoreError, Value, after_commit::AfterCommit, sqlite::SqliteTx};
 use crate::events::Emission;
 
 /// A running transaction. Cheap to clone; every clone is refused with
@@ -13,6 +13,7 @@ use crate::events::Emission;
 #[derive(Clone, Debug)]
 pub struct Tx {
     engine: TxEngine,
+    after: AfterCommit,
 }
 
 #[derive(Clone, Debug)]
@@ -24,7 +25,21 @@ impl Tx {
     pub(super) fn sqlite(tx: SqliteTx) -> Self {
         Self {
             engine: TxEngine::Sqlite(tx),
+            after: AfterCommit::default(),
         }
+    }
+
+    /// The same transaction, which leaves its notes in `after`.
+    pub(super) fn noting(mut self, after: AfterCommit) -> Self {
+        self.after = after;
+        self
+    }
+
+    /// Does something in this process once the transaction is durable: wakes who waits for the change.
+    /// Nothing happens when it is undone, nor when the caller of [`Store::write`](super::Store::write)
+    /// goes away before its answer, so this only hastens what would happen anyway.
+    pub fn after_commit(&self, note: impl FnOnce() + Send + 'static) {
+        self.after.add(note);
     }
 
     /// Runs a statement and returns how many rows it changed.

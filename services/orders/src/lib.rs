@@ -70,7 +70,6 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         store: store.clone(),
         means: means.clone(),
     };
-    let (waking, watchers) = (store.clone(), means.watchers.clone());
     let (timed, timer) = (store.clone(), means.clone());
     Ok(Service::builder("orders")
         .rpc(CheckoutServiceServer::new(service::CheckoutHandler {
@@ -80,18 +79,6 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .rpc(SagaServiceServer::new(sagas))
         .store(store)
         .consumer(events::SagaEvents(means))
-        .task("order-followers", move |shutdown: Shutdown| async move {
-            loop {
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    woken = watchers.wake_after_commit(&waking) => {
-                        if let Err(error) = woken {
-                            tracing::warn!(%error, "followers were woken without a commit");
-                        }
-                    }
-                }
-            }
-        })
         .task("saga-deadlines", move |shutdown: Shutdown| async move {
             deadlines::run(&timed, &timer, shutdown).await
         })

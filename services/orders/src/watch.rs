@@ -1,26 +1,19 @@
 //! Who follows which order live.
 //!
-//! A change is noted while its transaction runs, but a follower that read then would not see it yet. So
-//! notes are collected, and followers are woken once a later, empty transaction has gone through the same
-//! writer: by then the change is durable or undone. Orders that nobody follows cost one look into a map.
+//! Followers are woken once the transaction that changed their order is durable, so what they read then
+//! has the change. Orders that nobody follows cost one look into a map. A change that another process
+//! made is found by reading again now and then, see [`crate::service`].
 
 use std::{collections::HashMap, sync::Arc};
 
-use mesh::store::{Store, StoreError, Tx};
+use mesh::store::Tx;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// The followed orders. Cheap to clone; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watchers {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    followed: Mutex<HashMap<String, watch::Sender<u64>>>,
-    touched: Mutex<Vec<String>>,
-    wake: Notify,
+    followed: Arc<Mutex<HashMap<String, watch::Sender<u64>>>>,
 }
 
 /// A follower of one order. Dropping it ends the following.
@@ -35,7 +28,6 @@ impl Watchers {
     /// Begins to follow an order.
     pub(crate) fn follow(&self, order_id: &str) -> Watch {
         let changes = self
-            .inner
             .followed
             .lock()
             .entry(order_id.to_owned())
@@ -49,27 +41,15 @@ impl Watchers {
     }
 
     /// Notes that a running transaction changes an order.
-    pub(crate) fn touch(&self, order_id: &str) {
-        if self.inner.followed.lock().contains_key(order_id) {
-            self.inner.touched.lock().push(order_id.to_owned());
-            self.inner.wake.notify_one();
-        }
+    pub(crate) fn touch(&self, tx: &Tx, order_id: &str) {
+        let (watchers, order_id) = (self.clone(), order_id.to_owned());
+        tx.after_commit(move || watchers.wake(&order_id));
     }
 
-    /// Waits for changes to followed orders and wakes their followers once they are durable.
-    pub(crate) async fn wake_after_commit(&self, store: &Store) -> Result<(), StoreError> {
-        self.inner.wake.notified().await;
-        let touched = std::mem::take(&mut *self.inner.touched.lock());
-        let barrier = store
-            .write(|_: Tx| async { Ok::<(), StoreError>(()) })
-            .await;
-        let followed = self.inner.followed.lock();
-        for order_id in touched {
-            if let Some(sender) = followed.get(&order_id) {
-                sender.send_modify(|changes| *changes = changes.wrapping_add(1));
-            }
+    fn wake(&self, order_id: &str) {
+        if let Some(sender) = self.followed.lock().get(order_id) {
+            sender.send_modify(|changes| *changes = changes.wrapping_add(1));
         }
-        barrier
     }
 }
 
@@ -85,7 +65,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut followed = self.watchers.inner.followed.lock();
+        let mut followed = self.watchers.followed.lock();
         if let Some(sender) = followed.get(&self.order_id)
             && sender.receiver_count() <= 1
         {
@@ -104,10 +84,10 @@ mod tests {
         let first = watchers.follow("o-1");
         let second = watchers.follow("o-1");
         drop(first);
-        watchers.touch("o-1");
-        watchers.touch("o-2");
-        assert_eq!(*watchers.inner.touched.lock(), ["o-1"]);
+        watchers.wake("o-1");
+        watchers.wake("o-2");
+        assert!(second.changes.has_changed().unwrap());
         drop(second);
-        assert!(watchers.inner.followed.lock().is_empty());
+        assert!(watchers.followed.lock().is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod after_commit;
 mod migrations;
 mod opening;
 mod reads;

@@ -10,7 +10,7 @@ use contracts::hub::orders::v1::{OrderEvent, OrderStatus, SagaStep};
 use futures::{Stream, stream};
 use mesh::{
     Clock, Failure, Shutdown, args,
-    store::{Store, StoreError, Tx},
+    store::{Store, StoreError},
 };
 use tonic::Status;
 
@@ -45,7 +45,6 @@ pub(super) struct Follower {
     shutdown: Shutdown,
     until: Instant,
     ended: bool,
-    settled: bool,
 }
 
 impl Follower {
@@ -71,7 +70,6 @@ impl Follower {
             watch,
             shutdown,
             ended: false,
-            settled: false,
         }
     }
 
@@ -105,10 +103,6 @@ impl Follower {
             if !self.waiting.is_empty() || self.ended {
                 continue;
             }
-            if !self.settled {
-                self.settle().await?;
-                continue;
-            }
             let left = self.until.saturating_duration_since(self.clock.monotonic());
             if left.is_zero() || self.shutdown.is_cancelled() {
                 return Ok(None);
@@ -120,16 +114,6 @@ impl Follower {
                 () = self.clock.sleep(left.min(FALLBACK)) => {}
             }
         }
-    }
-
-    /// Waits until transactions that ran when the following began are durable. They may have changed the
-    /// order before anybody followed it, so nobody will be woken for them: they are read, not awaited.
-    async fn settle(&mut self) -> Result<(), StoreError> {
-        self.store
-            .write(|_: Tx| async { Ok::<(), StoreError>(()) })
-            .await?;
-        self.settled = true;
-        Ok(())
     }
 
     /// Whether nothing more will happen to the order.

@@ -105,7 +105,7 @@ pub(crate) async fn place(
         message: format!("Order {} was placed.", order.order_number),
     };
     timeline::append(tx, &order.order_id, &entry).await?;
-    moment.watchers.touch(&order.order_id);
+    moment.watchers.touch(tx, &order.order_id);
     Ok(order)
 }
 

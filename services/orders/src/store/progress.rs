@@ -218,7 +218,7 @@ pub(crate) async fn advance(
     if after.has_failed() && !before.has_failed() && !present.promo_code.is_empty() {
         promos::give_back(tx, order_id).await?;
     }
-    moment.watchers.touch(order_id);
+    moment.watchers.touch(tx, order_id);
     Ok(Progress::Moved)
 }
 
