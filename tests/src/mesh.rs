@@ -59,7 +59,7 @@ pub(crate) async fn launches(
         let mut environment = environment.to_vec();
         environment.extend(peers.iter().cloned());
         let data = folder.join(format!("data-{name}"));
-        let file = |suffix: &str| certificates.join(format!("{name}{suffix}"));
+        let file = |suffix: &str| certificates.join(format!("{}{suffix}", targets.join("-")));
         let settings = [
             ("HUB_DATA_DIR", data.display().to_string()),
             ("HUB_LISTEN", "127.0.0.1:0".to_owned()),
@@ -90,19 +90,20 @@ async fn certificates() -> anyhow::Result<std::path::PathBuf> {
     let folder = MADE
         .get_or_try_init(|| async {
             let folder = tempfile::tempdir()?;
-            for (name, targets) in GROUPS {
-                let out = folder.path().display().to_string();
-                let targets = targets.join(",");
-                let arguments = [
-                    "certs", "dev", "--out", &out, "--name", name, "--target", &targets,
-                ];
-                let finished = run(folder.path(), &arguments, &[]).await?;
-                ensure!(
-                    finished.code == Some(0),
-                    "hub certs dev: {}",
-                    finished.stderr
-                );
+            let groups: Vec<String> = GROUPS
+                .iter()
+                .map(|(_, targets)| targets.join(","))
+                .collect();
+            let mut arguments = vec!["certs", "dev", "--out", "."];
+            for targets in &groups {
+                arguments.extend(["--target", targets]);
             }
+            let finished = run(folder.path(), &arguments, &[]).await?;
+            ensure!(
+                finished.code == Some(0),
+                "hub certs dev: {}",
+                finished.stderr
+            );
             anyhow::Ok(folder)
         })
         .await?;
