@@ -9,16 +9,18 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::EdgeBody;
 
-const METHODS: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "accept, authorization, content-type, grpc-timeout, idempotency-key, if-none-match, last-event-id, \
-     traceparent, tracestate, x-csrf-token, x-grpc-web, x-request-id, x-user-agent",
-);
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "etag, grpc-message, grpc-status, grpc-status-details-bin, idempotent-replayed, location, ratelimit, \
-     ratelimit-policy, retry-after, traceparent, www-authenticate, x-hub-guest-token, x-request-id",
-);
+/// Methods that pages of another origin may use.
+pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// Headers that they may send.
+pub const ALLOWED_HEADERS: &str = "accept, authorization, content-type, grpc-timeout, idempotency-key, if-none-match, last-event-id, \
+     traceparent, tracestate, x-csrf-token, x-grpc-web, x-request-id, x-user-agent";
+/// Headers of answers that they may read.
+pub const READABLE_HEADERS: &str = "etag, grpc-message, grpc-status, grpc-status-details-bin, idempotent-replayed, location, ratelimit, \
+     ratelimit-policy, retry-after, traceparent, www-authenticate, x-hub-guest-token, x-request-id";
+
+const METHODS: HeaderValue = HeaderValue::from_static(ALLOWED_METHODS);
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(ALLOWED_HEADERS);
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(READABLE_HEADERS);
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// Two hours: the longest that browsers keep a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");

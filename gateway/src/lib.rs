@@ -15,7 +15,7 @@ mod auth;
 mod body;
 mod call;
 mod config;
-mod cors;
+pub mod cors;
 mod edge;
 mod etag;
 mod exchange;
@@ -42,6 +42,7 @@ use std::sync::Arc;
 use mesh::{Hub, Shutdown, StartError};
 use tokio::net::TcpListener;
 
+pub use auth::ACCESS_COOKIE;
 pub use config::{AccessLog, AuthConfig, GatewayConfig};
 pub use openapi::openapi_document;
 pub use service::register;

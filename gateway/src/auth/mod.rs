@@ -21,6 +21,7 @@ use crate::{config::AuthConfig, exchange::text, routes::Route};
 use keys::KeyRing;
 use token::{TokenRules, Verified};
 
+pub use cookies::ACCESS as ACCESS_COOKIE;
 pub use guest::{GuestDesk, announce};
 
 /// Tokens whose check is remembered.

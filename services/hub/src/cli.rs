@@ -65,6 +65,9 @@ pub enum Command {
     Services,
     /// Create or update products from an NDJSON or CSV file
     Import(ImportOptions),
+    /// Write configuration for Envoy, made from the contracts
+    #[command(subcommand)]
+    Envoy(EnvoyCommand),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print the effective configuration, secrets redacted
@@ -190,4 +193,36 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+}
+
+/// Which Envoy the configuration is for.
+#[derive(Debug, Subcommand)]
+pub enum EnvoyCommand {
+    /// In front of the hub: JSON, gRPC-Web and gRPC for clients, gRPC to the hub's gateway
+    Edge {
+        /// Folder for envoy.json and contracts.binpb
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Where Envoy listens
+        #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+        bind: SocketAddr,
+        /// Host and port of the hub's gateway; a name with several addresses is balanced over all
+        #[arg(long, value_name = "HOST:PORT", default_value = "hub-gateway:8080")]
+        upstream: String,
+        /// Where the descriptors lie on the machine of Envoy [default: in the folder of --out]
+        #[arg(long, value_name = "FILE")]
+        descriptors: Option<PathBuf>,
+    },
+    /// Beside one process of the mesh: mTLS, the call graph and retries outside of the process
+    Sidecar {
+        /// The service
+        #[arg(long, value_name = "NAME")]
+        target: String,
+        /// Folder for envoy.json and the names of the certificates
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Folder of tls.crt, tls.key and ca.crt on the machine of Envoy
+        #[arg(long, value_name = "DIR", default_value = "/identity")]
+        identity: PathBuf,
+    },
 }

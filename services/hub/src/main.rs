@@ -3,6 +3,7 @@
 mod banner;
 mod cli;
 mod data_dir;
+mod envoy;
 mod import;
 mod operator;
 mod overview;
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Seed => run::seed(&settings).await,
         Command::Services => overview::services(&settings),
         Command::Config => overview::config(&settings).await,
+        Command::Envoy(command) => envoy::write(&settings, &command),
         Command::Openapi => overview::openapi(),
         Command::Import(options) => import::import(&settings, &options).await,
         Command::Sagas(command) => operator::sagas(&settings, command).await,
