@@ -1,9 +1,11 @@
 //! A REST client: reqwest with the few things that every test needs.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
+
+use crate::balancer::Balancer;
 
 /// Password of the demo users.
 const DEMO_PASSWORD: &str = "Holiday-Peak-2026!";
@@ -12,8 +14,14 @@ const DEMO_PASSWORD: &str = "Holiday-Peak-2026!";
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
-    base: String,
+    base: Base,
     token: Option<String>,
+}
+
+#[derive(Clone)]
+enum Base {
+    One(String),
+    Balanced(Arc<Balancer>),
 }
 
 /// What came back.
@@ -86,8 +94,20 @@ impl Api {
             .expect("a client without special settings can be built");
         Self {
             http,
-            base: format!("http://{address}"),
+            base: Base::One(format!("http://{address}")),
             token: None,
+        }
+    }
+
+    /// An anonymous caller behind a load balancer in front of `gateways`.
+    ///
+    /// # Panics
+    /// There are none.
+    pub fn balanced(gateways: &[SocketAddr]) -> Self {
+        let first = gateways.first().expect("a balancer has backends");
+        Self {
+            base: Base::Balanced(Balancer::over(gateways)),
+            ..Self::new(*first)
         }
     }
 
@@ -107,7 +127,10 @@ impl Api {
 
     /// `path` on the hub.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        match &self.base {
+            Base::One(base) => format!("{base}{path}"),
+            Base::Balanced(balancer) => format!("http://{}{path}", balancer.next()),
+        }
     }
 
     /// A request that the test finishes itself.

@@ -22,6 +22,7 @@ pub struct HubOptions {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     mode: Option<Mode>,
+    replicas: Option<usize>,
 }
 
 impl HubOptions {
@@ -55,6 +56,14 @@ impl HubOptions {
         self
     }
 
+    /// As a mesh with this many processes of each kind.
+    #[must_use]
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.mode = Some(Mode::Mesh);
+        self.replicas = Some(replicas);
+        self
+    }
+
     fn shop(&self) -> Shop {
         if self.arguments.iter().any(|argument| argument == "--empty") {
             Shop::Empty
@@ -79,7 +88,7 @@ pub struct Hub {
 /// One process, running or not.
 #[derive(Debug)]
 struct Member {
-    name: &'static str,
+    name: String,
     launch: Launch,
     process: Process,
 }
@@ -110,7 +119,7 @@ impl Hub {
             environment.extend(engines.environment()?);
         }
         let launches = match mode {
-            Mode::Embedded | Mode::Engines => vec![(mesh::GATEWAY, {
+            Mode::Embedded | Mode::Engines => vec![(mesh::GATEWAY.to_owned(), {
                 let mut environment = environment.clone();
                 let data = folder.path().join("data");
                 environment.push(("HUB_DATA_DIR".to_owned(), data.display().to_string()));
@@ -124,7 +133,7 @@ impl Hub {
             })],
             Mode::Mesh => {
                 environment.extend(mesh::environment()?);
-                mesh::launches(folder.path(), &environment).await?
+                mesh::launches(folder.path(), &environment, options.replicas.unwrap_or(1)).await?
             }
         };
         let mut members = try_join_all(launches.into_iter().map(|(name, launch)| async move {
@@ -137,15 +146,16 @@ impl Hub {
         }))
         .await?;
         // Whoever is started again comes back to the address that clients know.
+        for gateway in members.iter_mut().filter(|member| member.is_gateway()) {
+            let listen = gateway.process.address.to_string();
+            let known = ("HUB_LISTEN".to_owned(), listen);
+            gateway.launch.environment.push(known);
+        }
         let gateway = members
-            .iter_mut()
-            .find(|member| member.name == mesh::GATEWAY)
+            .iter()
+            .find(|member| member.is_gateway())
             .context("no gateway")?;
         let listen = gateway.process.address.to_string();
-        gateway
-            .launch
-            .environment
-            .push(("HUB_LISTEN".to_owned(), listen.clone()));
         environment.push(("HUB_LISTEN".to_owned(), listen));
         let data = gateway.data_dir().display().to_string();
         environment.push(("HUB_DATA_DIR".to_owned(), data));
@@ -194,9 +204,21 @@ impl Hub {
         Api::new(self.address())
     }
 
+    /// Where each of its gateways listens.
+    pub fn gateways(&self) -> Vec<SocketAddr> {
+        self.members
+            .iter()
+            .filter(|member| member.is_gateway())
+            .map(|member| member.process.address)
+            .collect()
+    }
+
     /// Names of its processes.
-    pub fn members(&self) -> Vec<&'static str> {
-        self.members.iter().map(|member| member.name).collect()
+    pub fn members(&self) -> Vec<String> {
+        self.members
+            .iter()
+            .map(|member| member.name.clone())
+            .collect()
     }
 
     /// Kills all its processes as `kill -9` does and starts them again on the same folders and ports.
@@ -314,7 +336,7 @@ impl Hub {
         // `start_with` has found one.
         self.members
             .iter()
-            .find(|member| member.name == mesh::GATEWAY)
+            .find(|member| member.is_gateway())
             .unwrap_or_else(|| unreachable!("every hub has a gateway"))
     }
 
@@ -327,6 +349,10 @@ impl Hub {
 }
 
 impl Member {
+    fn is_gateway(&self) -> bool {
+        self.name.starts_with(mesh::GATEWAY)
+    }
+
     fn data_dir(&self) -> PathBuf {
         let folder = self
             .launch

@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod balancer;
 mod engines;
 mod hub;
 mod mesh;

@@ -33,29 +33,70 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(String, String)>> {
     )])
 }
 
-/// How the processes are started, each in a data folder of its own below `folder`.
+/// One process of the mesh.
+struct Seat {
+    /// The name of the group, with a number from the second replica on.
+    name: String,
+    group: &'static str,
+    targets: &'static [&'static str],
+    port: u16,
+}
+
+fn seats(replicas: usize) -> anyhow::Result<Vec<Seat>> {
+    let mut seats = Vec::new();
+    for (group, targets) in GROUPS {
+        for number in 1..=replicas {
+            seats.push(Seat {
+                name: match number {
+                    1 => group.to_owned(),
+                    _ => format!("{group}-{number}"),
+                },
+                group,
+                targets,
+                port: free_port()?,
+            });
+        }
+    }
+    Ok(seats)
+}
+
+/// Where each process finds the targets of the others.
+fn peers(seats: &[Seat]) -> Vec<(String, String)> {
+    let mut addresses: HashMap<&str, Vec<String>> = HashMap::new();
+    for seat in seats.iter().filter(|seat| seat.group != GATEWAY) {
+        for target in seat.targets {
+            let address = format!("https://127.0.0.1:{}", seat.port);
+            addresses.entry(target).or_default().push(address);
+        }
+    }
+    addresses
+        .into_iter()
+        .map(|(target, addresses)| {
+            let variable = format!("HUB__PEERS__{}", target.to_uppercase());
+            (variable, addresses.join(","))
+        })
+        .collect()
+}
+
+/// How the processes are started, `replicas` of each, every one in a data folder of its own below `folder`.
 ///
 /// # Errors
 /// No certificates can be made, or no port is free.
 pub(crate) async fn launches(
     folder: &Path,
     environment: &[(String, String)],
-) -> anyhow::Result<Vec<(&'static str, Launch)>> {
+    replicas: usize,
+) -> anyhow::Result<Vec<(String, Launch)>> {
     let certificates = certificates().await?;
-    let ports: HashMap<&str, u16> = GROUPS
-        .iter()
-        .map(|(name, _)| Ok((*name, free_port()?)))
-        .collect::<anyhow::Result<_>>()?;
-    let peers: Vec<(String, String)> = GROUPS
-        .iter()
-        .filter(|(name, _)| *name != GATEWAY)
-        .flat_map(|(name, targets)| targets.iter().map(move |target| (name, target)))
-        .map(|(name, target)| {
-            let variable = format!("HUB__PEERS__{}", target.to_uppercase());
-            (variable, format!("https://127.0.0.1:{}", ports[name]))
-        })
-        .collect();
-    let launches = GROUPS.iter().map(|(name, targets)| {
+    let seats = seats(replicas)?;
+    let peers = peers(&seats);
+    let launches = seats.into_iter().map(|seat| {
+        let Seat {
+            name,
+            targets,
+            port,
+            ..
+        } = seat;
         let mut environment = environment.to_vec();
         environment.extend(peers.iter().cloned());
         let data = folder.join(format!("data-{name}"));
@@ -71,7 +112,7 @@ pub(crate) async fn launches(
             ),
         ];
         environment.extend(settings.map(|(key, value)| (key.to_owned(), value)));
-        let grpc = format!("127.0.0.1:{}", ports[name]);
+        let grpc = format!("127.0.0.1:{port}");
         let arguments = ["serve", "--only", &targets.join(","), "--grpc", &grpc];
         let launch = Launch {
             folder: folder.to_owned(),
@@ -79,7 +120,7 @@ pub(crate) async fn launches(
             arguments: arguments.map(str::to_owned).to_vec(),
             environment,
         };
-        (*name, launch)
+        (name, launch)
     });
     Ok(launches.collect())
 }

@@ -5,6 +5,8 @@
 mod account;
 mod agents;
 mod catalog;
+mod chaos;
+mod checkout;
 mod commands;
 mod crash;
 mod edge;

@@ -51,7 +51,6 @@ pub fn write(settings: &Settings, command: &EnvoyCommand) -> anyhow::Result<()> 
             save(&out.join(DESCRIPTORS), &descriptors::transcodable()?)?;
             save_json(&out.join("envoy.json"), &edge.bootstrap()?)
         }
-        EnvoyCommand::Sidecar { .. } => Ok(()),
     }
 }
 
