@@ -6,14 +6,16 @@
 //! that a test advances by hand.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 /// A source of wall-clock time, monotonic time and timers. Cheap to clone; clones share one time.
 #[derive(Clone, Debug)]
@@ -30,14 +32,55 @@ enum Kind {
 #[derive(Debug)]
 struct Manual {
     started: Instant,
-    reading: Mutex<Reading>,
-    elapsed: watch::Sender<Duration>,
+    state: Mutex<State>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Reading {
+#[derive(Debug)]
+struct State {
     epoch: DateTime<Utc>,
     elapsed: Duration,
+    /// Who sleeps until when; those of one moment are woken in the order in which they fell asleep.
+    sleepers: BTreeMap<(Duration, u64), Waker>,
+    last_sleeper: u64,
+}
+
+/// Sleeps on a manual clock.
+#[derive(Debug)]
+struct Sleep<'a> {
+    manual: &'a Manual,
+    wake_at: Duration,
+    /// Number among the sleepers, once it is one of them.
+    number: Option<u64>,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.manual.state.lock();
+        if state.elapsed >= self.wake_at {
+            return Poll::Ready(());
+        }
+        let number = self.number.unwrap_or_else(|| {
+            state.last_sleeper += 1;
+            state.last_sleeper
+        });
+        state
+            .sleepers
+            .insert((self.wake_at, number), context.waker().clone());
+        drop(state);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let mut state = self.manual.state.lock();
+            state.sleepers.remove(&(self.wake_at, number));
+        }
+    }
 }
 
 /// The time given to [`Clock::timeout`] ran out before the future completed.
@@ -56,11 +99,12 @@ impl Clock {
         Self {
             kind: Kind::Manual(Arc::new(Manual {
                 started: system_instant(),
-                reading: Mutex::new(Reading {
+                state: Mutex::new(State {
                     epoch: start,
                     elapsed: Duration::ZERO,
+                    sleepers: BTreeMap::new(),
+                    last_sleeper: 0,
                 }),
-                elapsed: watch::Sender::new(Duration::ZERO),
             })),
         }
     }
@@ -70,8 +114,8 @@ impl Clock {
         match &self.kind {
             Kind::System => system_now(),
             Kind::Manual(manual) => {
-                let reading = *manual.reading.lock();
-                reading.epoch + TimeDelta::from_std(reading.elapsed).unwrap_or(TimeDelta::MAX)
+                let state = manual.state.lock();
+                state.epoch + TimeDelta::from_std(state.elapsed).unwrap_or(TimeDelta::MAX)
             }
         }
     }
@@ -80,7 +124,7 @@ impl Clock {
     pub fn monotonic(&self) -> Instant {
         match &self.kind {
             Kind::System => system_instant(),
-            Kind::Manual(manual) => manual.started + manual.reading.lock().elapsed,
+            Kind::Manual(manual) => manual.started + manual.state.lock().elapsed,
         }
     }
 
@@ -89,10 +133,13 @@ impl Clock {
         match &self.kind {
             Kind::System => tokio::time::sleep(duration).await,
             Kind::Manual(manual) => {
-                let mut elapsed = manual.elapsed.subscribe();
-                let wake_at = manual.reading.lock().elapsed.saturating_add(duration);
-                // The sender lives in `manual`, which this borrow keeps alive, so waiting cannot fail.
-                let _ = elapsed.wait_for(|elapsed| *elapsed >= wake_at).await;
+                let wake_at = manual.state.lock().elapsed.saturating_add(duration);
+                let sleep = Sleep {
+                    manual,
+                    wake_at,
+                    number: None,
+                };
+                sleep.await;
             }
         }
     }
@@ -128,12 +175,40 @@ impl Clock {
     /// it does nothing: real time cannot be moved.
     pub fn advance(&self, by: Duration) {
         if let Kind::Manual(manual) = &self.kind {
-            let elapsed = {
-                let mut reading = manual.reading.lock();
-                reading.elapsed = reading.elapsed.saturating_add(by);
-                reading.elapsed
+            let due = {
+                let mut state = manual.state.lock();
+                state.elapsed = state.elapsed.saturating_add(by);
+                let later = match state.elapsed.checked_add(Duration::from_nanos(1)) {
+                    Some(next) => state.sleepers.split_off(&(next, 0)),
+                    None => BTreeMap::new(),
+                };
+                std::mem::replace(&mut state.sleepers, later)
             };
-            manual.elapsed.send_replace(elapsed);
+            for sleeper in due.into_values() {
+                sleeper.wake();
+            }
+        }
+    }
+
+    /// How long a manual clock can be moved before somebody has to be woken. `None` when nobody sleeps on
+    /// it, and for the system clock.
+    pub fn next_wake(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::System => None,
+            Kind::Manual(manual) => {
+                let state = manual.state.lock();
+                let ((wake_at, _), _) = state.sleepers.first_key_value()?;
+                Some(wake_at.saturating_sub(state.elapsed))
+            }
+        }
+    }
+
+    /// Sets the wall-clock time of a manual clock forward or back, as an operator or a time server does;
+    /// monotonic time and sleepers do not notice. On the system clock it does nothing.
+    pub fn step(&self, by: TimeDelta) {
+        if let Kind::Manual(manual) = &self.kind {
+            let mut state = manual.state.lock();
+            state.epoch = state.epoch.checked_add_signed(by).unwrap_or(state.epoch);
         }
     }
 }
@@ -189,6 +264,33 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_secs(2));
         assert_eq!(sleeper.await.unwrap(), start() + TimeDelta::seconds(5));
+    }
+
+    #[tokio::test]
+    async fn the_next_sleeper_is_known_until_it_is_woken_or_gives_up() {
+        let clock = Clock::manual(start());
+        let sleep = |seconds| {
+            let clock = clock.clone();
+            tokio::spawn(async move { clock.sleep(Duration::from_secs(seconds)).await })
+        };
+        let (long, short) = (sleep(9), sleep(4));
+        tokio::task::yield_now().await;
+        assert_eq!(clock.next_wake(), Some(Duration::from_secs(4)));
+        short.abort();
+        assert!(short.await.is_err());
+        assert_eq!(clock.next_wake(), Some(Duration::from_secs(9)));
+        clock.advance(Duration::from_secs(9));
+        long.await.unwrap();
+        assert_eq!(clock.next_wake(), None);
+    }
+
+    #[test]
+    fn a_step_moves_the_wall_clock_only() {
+        let clock = Clock::manual(start());
+        let monotonic = clock.monotonic();
+        clock.step(TimeDelta::minutes(-3));
+        assert_eq!(clock.now(), start() - TimeDelta::minutes(3));
+        assert_eq!(clock.monotonic(), monotonic);
     }
 
     #[tokio::test]

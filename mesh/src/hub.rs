@@ -32,6 +32,7 @@ use crate::{
     principal::PrincipalSeal,
     rpc::{Channel, GrpcRoutes, Registry},
     service::{Check, Shutdown, StartError},
+    simulation::Surroundings,
     store::{Migration, Store, StoreConfig},
 };
 
@@ -46,6 +47,7 @@ struct Inner {
     settings: HubSettings,
     limits: RateLimits,
     store_config: StoreConfig,
+    surroundings: Option<Arc<dyn Surroundings>>,
     policies: PolicyTable,
     channel: Channel,
     routes: GrpcRoutes,
@@ -169,14 +171,11 @@ impl Hub {
         if let Some(open) = stores.iter().find(|store| store.name() == name) {
             return Ok(open.clone());
         }
-        let store = Store::open(
-            name,
-            &self.0.store_config,
-            migrations,
-            self.0.clock.clone(),
-            self.0.ids.clone(),
-        )
-        .await?;
+        let (clock, ids) = (self.0.clock.clone(), self.0.ids.clone());
+        let store = match &self.0.surroundings {
+            None => Store::open(name, &self.0.store_config, migrations, clock, ids).await?,
+            Some(world) => Store::simulated(name, Arc::clone(world), migrations, clock, ids)?,
+        };
         stores.push(store.clone());
         Ok(store)
     }

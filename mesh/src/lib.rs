@@ -21,6 +21,7 @@ pub mod principal;
 pub mod private;
 pub mod rpc;
 pub mod service;
+pub mod simulation;
 pub mod store;
 pub mod telemetry;
 pub mod validation;

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock::Clock,
     ids::Ids,
+    simulation::Surroundings,
     store::{Store, StoreError},
 };
 
@@ -123,6 +124,8 @@ enum Carrier {
         ids: Ids,
         broker: OnceLock<Arc<Broker>>,
     },
+    /// Through the broker of a simulation.
+    Simulated(Arc<dyn Surroundings>),
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +157,15 @@ impl Bus {
     /// A bus without members whose events stay in this process.
     pub fn new(config: EventsConfig, clock: Clock) -> Self {
         Self::with_carrier(config, clock, Carrier::Process)
+    }
+
+    /// A bus without members whose events go through the broker of a simulation.
+    pub(crate) fn simulated(
+        config: EventsConfig,
+        clock: Clock,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
+        Self::with_carrier(config, clock, Carrier::Simulated(surroundings))
     }
 
     /// A bus without members whose events go through a broker. `groups` are the consumer groups of the whole
@@ -200,7 +212,7 @@ impl Bus {
     /// What is wrong with the way to the broker; nothing when events come and go, or need no broker.
     pub fn broker_trouble(&self) -> Option<String> {
         match &self.inner.carrier {
-            Carrier::Process => None,
+            Carrier::Process | Carrier::Simulated(_) => None,
             Carrier::Broker { broker, .. } => match broker.get() {
                 Some(broker) => broker.trouble(),
                 None => Some("not connected yet".to_owned()),
@@ -298,6 +310,7 @@ impl Bus {
                 subscriptions,
                 listeners: listeners.clone(),
                 broker: broker.clone(),
+                surroundings: self.surroundings(),
                 config: config.clone(),
                 clock: clock.clone(),
                 progress: Arc::clone(&self.inner.progress),
@@ -376,6 +389,13 @@ impl Bus {
         Ok(Some((broker, tasks)))
     }
 
+    fn surroundings(&self) -> Option<Arc<dyn Surroundings>> {
+        match &self.inner.carrier {
+            Carrier::Simulated(surroundings) => Some(Arc::clone(surroundings)),
+            Carrier::Process | Carrier::Broker { .. } => None,
+        }
+    }
+
     /// The posts: with a broker each relay and each consumer for itself, else all together.
     fn split(
         &self,
@@ -383,7 +403,7 @@ impl Bus {
         shared: Vec<Arc<Subscription>>,
     ) -> Vec<(Vec<Store>, Vec<Arc<Subscription>>)> {
         match &self.inner.carrier {
-            Carrier::Process => vec![(producers.to_vec(), shared)],
+            Carrier::Process | Carrier::Simulated(_) => vec![(producers.to_vec(), shared)],
             Carrier::Broker { .. } => {
                 let relays = producers
                     .iter()

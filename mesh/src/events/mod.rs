@@ -29,6 +29,7 @@ mod post;
 mod relay;
 mod retention;
 mod retries;
+mod simulated;
 mod subscription;
 mod transport;
 mod types;
@@ -46,5 +47,6 @@ pub use dead_letters::{
     DeadLetter, DeadLetterError, DeadLetterQuery, DeadLetters, Discarded, Discards,
 };
 pub use emission::Emission;
+pub use simulated::Intake;
 pub use transport::{Delivery, Receipt, Redelivery, Transport};
 pub use types::{EVENT_TYPES, event_type, topic};

@@ -16,11 +16,13 @@ use super::{
     leadership::{Leadership, Term},
     relay::{Progress, Relay},
     retries,
+    simulated::{Intake, Outlet},
     subscription::Subscription,
     transport::{InProcess, Transport},
 };
 use crate::{
     clock::Clock,
+    simulation::Surroundings,
     store::{Store, StoreError},
 };
 
@@ -40,6 +42,7 @@ pub(super) struct Post {
     /// Consumers of this post's relays that every process runs for itself.
     pub(super) listeners: Vec<(Arc<Subscription>, Inlet)>,
     pub(super) broker: Option<Arc<amqp::Broker>>,
+    pub(super) surroundings: Option<Arc<dyn Surroundings>>,
     pub(super) config: EventsConfig,
     pub(super) clock: Clock,
     pub(super) progress: Relayed,
@@ -131,9 +134,10 @@ impl Post {
             }
             inlets.push(inlet);
         }
-        let transport: Arc<dyn Transport> = match &self.broker {
-            Some(broker) => broker.publisher(),
-            None => Arc::new(InProcess::new(
+        let transport: Arc<dyn Transport> = match (&self.broker, &self.surroundings) {
+            (Some(broker), _) => broker.publisher(),
+            (None, Some(surroundings)) => self.in_simulation(surroundings, &inlets),
+            (None, None) => Arc::new(InProcess::new(
                 self.subscriptions.iter().zip(&inlets).chain(
                     self.listeners
                         .iter()
@@ -163,6 +167,24 @@ impl Post {
             lanes,
             background,
         })
+    }
+
+    /// Everything comes from, and goes to, the broker of the simulation.
+    fn in_simulation(
+        &self,
+        surroundings: &Arc<dyn Surroundings>,
+        inlets: &[Inlet],
+    ) -> Arc<dyn Transport> {
+        let groups = self.subscriptions.iter().zip(inlets);
+        let listeners = self.listeners.iter().map(|(known, inlet)| (known, inlet));
+        for (subscription, inlet) in groups.chain(listeners) {
+            surroundings.listen(
+                subscription.name(),
+                subscription.consumer().event_types(),
+                Intake(inlet.clone()),
+            );
+        }
+        Arc::new(Outlet(Arc::clone(surroundings)))
     }
 
     fn name(&self) -> String {

@@ -20,6 +20,7 @@ use crate::{
     private,
     rpc::{Channel, GrpcRoutes, Registry, RegistryParts},
     service::StartError,
+    simulation::Surroundings,
     store::StoreConfig,
     telemetry::TelemetryConfig,
     validation::Validator,
@@ -33,6 +34,7 @@ pub struct HubBuilder {
     clock: Option<Clock>,
     ids: Option<Ids>,
     data_dir: Option<PathBuf>,
+    surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl HubBuilder {
@@ -57,6 +59,12 @@ impl HubBuilder {
     /// With another data folder than the configured one.
     pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(data_dir.into());
+        self
+    }
+
+    /// In a simulated world: disks, network and broker are its own.
+    pub fn surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings = Some(surroundings);
         self
     }
 
@@ -109,6 +117,7 @@ impl HubBuilder {
             settings: mesh,
             peers,
             draining: draining.clone(),
+            surroundings: self.surroundings.clone(),
         })?;
         let channel = Channel::new(Arc::new(registry));
         let reporter = HealthReporter::new();
@@ -120,7 +129,11 @@ impl HubBuilder {
         Ok(Hub(Arc::new(Inner {
             cache,
             blobs,
-            bus: Bus::new(events, clock.clone()),
+            bus: match &self.surroundings {
+                None => Bus::new(events, clock.clone()),
+                Some(world) => Bus::simulated(events, clock.clone(), Arc::clone(world)),
+            },
+            surroundings: self.surroundings,
             clock,
             ids,
             config,

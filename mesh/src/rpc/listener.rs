@@ -66,19 +66,32 @@ impl Service<Request<Body>> for Inside {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Self { routes, hub } = self.clone();
-        Box::pin(async move {
-            let seal = &hub.registry().seal;
-            Ok(
-                match read_context(request.headers(), seal, hub.clock(), hub.ids()) {
-                    Ok(context) => {
-                        request.extensions_mut().insert(context);
-                        routes.serve(request).await
-                    }
-                    Err(failure) => Status::from(failure).into_http(),
-                },
-            )
-        })
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let inside = self.clone();
+        Box::pin(async move { Ok(inside.serve(request).await) })
     }
+}
+
+impl Inside {
+    async fn serve(&self, mut request: Request<Body>) -> Response<Body> {
+        let Self { routes, hub } = self;
+        let seal = &hub.registry().seal;
+        match read_context(request.headers(), seal, hub.clock(), hub.ids()) {
+            Ok(context) => {
+                request.extensions_mut().insert(context);
+                routes.serve(request).await
+            }
+            Err(failure) => Status::from(failure).into_http(),
+        }
+    }
+}
+
+/// Serves one call as [`serve_grpc`] does, whatever network carried it: that of the simulation has no
+/// sockets.
+pub async fn serve_call(hub: &Hub, request: Request<Body>) -> Response<Body> {
+    let inside = Inside {
+        routes: hub.grpc_routes().of_this_process(),
+        hub: hub.clone(),
+    };
+    inside.serve(request).await
 }

@@ -24,7 +24,7 @@ mod wire;
 
 pub use channel::Channel;
 pub use context::{CallContext, Client};
-pub use listener::{ServeError, serve_grpc};
+pub use listener::{ServeError, serve_call, serve_grpc};
 pub use routes::GrpcRoutes;
 pub use wire::{MAX_MESSAGE, strip_internal_headers};
 

@@ -1,6 +1,6 @@
 //! A target in other processes, reached over HTTP/2.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use tonic::{
@@ -9,12 +9,22 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
+use crate::{service::BoxError, simulation::Surroundings};
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// The processes that serve one target, balanced by power of two choices.
 pub(super) struct Peer {
-    connection: Connection,
+    route: Route,
+}
+
+enum Route {
+    Network(Connection),
+    Simulated {
+        target: String,
+        surroundings: Arc<dyn Surroundings>,
+    },
 }
 
 /// An entry of `[peers]` that cannot be used.
@@ -58,15 +68,32 @@ impl Peer {
             Ok([only]) => only.connect_lazy(),
             Err(several) => Connection::balance_list(several.into_iter()),
         };
-        Ok(Self { connection })
+        Ok(Self {
+            route: Route::Network(connection),
+        })
+    }
+
+    /// Reaches a target through the network of a simulation.
+    pub(super) fn simulated(target: &str, surroundings: Arc<dyn Surroundings>) -> Self {
+        Self {
+            route: Route::Simulated {
+                target: target.to_owned(),
+                surroundings,
+            },
+        }
     }
 
     /// Sends one request to one of the processes.
-    pub(super) async fn send(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, tonic::transport::Error> {
-        let mut connection = self.connection.clone();
-        connection.ready().await?.call(request).await
+    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        match &self.route {
+            Route::Network(connection) => {
+                let mut connection = connection.clone();
+                Ok(connection.ready().await?.call(request).await?)
+            }
+            Route::Simulated {
+                target,
+                surroundings,
+            } => surroundings.call(target, request).await,
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     ids::Ids,
     policy::{MethodPolicy, PolicyTable},
     principal::PrincipalSeal,
+    simulation::Surroundings,
     validation::Validator,
 };
 
@@ -77,6 +78,8 @@ pub(crate) struct RegistryParts {
     pub(crate) settings: MeshSettings,
     pub(crate) peers: Peers,
     pub(crate) draining: CancellationToken,
+    /// The network of a simulation, in place of `peers`.
+    pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl Registry {
@@ -87,6 +90,12 @@ impl Registry {
                 return Err(InvalidPeer::UnknownTarget(target.clone()));
             }
             peers.insert(target.as_str(), Arc::new(Peer::new(target, addresses)?));
+        }
+        if let Some(surroundings) = &parts.surroundings {
+            for target in parts.policies.targets() {
+                let peer = Peer::simulated(&target.name, Arc::clone(surroundings));
+                peers.insert(target.name.as_str(), Arc::new(peer));
+            }
         }
         let breaker = BreakerSettings {
             failure_percent: parts.settings.breaker_failure_percent.clamp(1, 100),

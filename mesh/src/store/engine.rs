@@ -5,10 +5,11 @@ use std::{future::Future, path::Path, sync::Arc};
 use tokio::sync::Notify;
 
 use super::{
-    Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value, after_commit::AfterCommit,
-    sqlite::Sqlite,
+    Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value,
+    after_commit::AfterCommit,
+    sqlite::{Simulated, Sqlite},
 };
-use crate::{clock::Clock, ids::Ids};
+use crate::{clock::Clock, ids::Ids, simulation::Surroundings};
 
 /// A service's database. Cheap to clone; clones share connections.
 ///
@@ -29,6 +30,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite(Arc<Sqlite>),
+    Simulated(Arc<Simulated>),
 }
 
 impl Store {
@@ -67,24 +69,39 @@ impl Store {
         })
     }
 
+    /// Opens a store on a disk of a simulation.
+    pub(crate) fn simulated(
+        name: &str,
+        surroundings: Arc<dyn Surroundings>,
+        migrations: &'static [Migration],
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, StoreError> {
+        let engine = Simulated::open(name, surroundings, migrations, clock, ids)?;
+        Ok(Self {
+            engine: Engine::Simulated(Arc::new(engine)),
+        })
+    }
+
     /// The name that the store was opened with.
     pub fn name(&self) -> &str {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.name(),
+            Engine::Simulated(store) => store.name(),
         }
     }
 
     /// Which SQL the engine speaks.
     pub fn dialect(&self) -> Dialect {
         match &self.engine {
-            Engine::Sqlite(_) => Dialect::Sqlite,
+            Engine::Sqlite(_) | Engine::Simulated(_) => Dialect::Sqlite,
         }
     }
 
     /// Asks for the lease `name`, which one process at a time holds.
     pub fn lease(&self, _name: &str) -> Lease {
         match &self.engine {
-            Engine::Sqlite(_) => Lease::undisputed(),
+            Engine::Sqlite(_) | Engine::Simulated(_) => Lease::undisputed(),
         }
     }
 
@@ -92,6 +109,7 @@ impl Store {
     pub fn path(&self) -> Option<&Path> {
         match &self.engine {
             Engine::Sqlite(sqlite) => Some(sqlite.path()),
+            Engine::Simulated(_) => None,
         }
     }
 
@@ -119,6 +137,7 @@ impl Store {
         };
         let answer = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(job).await,
+            Engine::Simulated(store) => store.write(job).await,
         };
         if answer.is_ok() {
             after.carry_out();
@@ -134,6 +153,7 @@ impl Store {
     pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.one(sql, &args).await,
+            Engine::Simulated(store) => store.one(sql, &args).await,
         }
     }
 
@@ -144,6 +164,7 @@ impl Store {
     pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, &args).await,
+            Engine::Simulated(store) => store.all(sql, &args).await,
         }
     }
 
@@ -158,6 +179,7 @@ impl Store {
     ) -> Result<Vec<Row>, StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql.into(), args).await,
+            Engine::Simulated(store) => store.all(&sql.into(), &args).await,
         }
     }
 
@@ -168,6 +190,7 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ping().await,
+            Engine::Simulated(store) => store.ping(),
         }
     }
 
@@ -178,6 +201,7 @@ impl Store {
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
+            Engine::Simulated(_) => Ok(()),
         }
     }
 
@@ -189,6 +213,10 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Simulated(store) => {
+                store.close();
+                Ok(())
+            }
         }
     }
 
@@ -196,6 +224,8 @@ impl Store {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.engine, &other.engine) {
             (Engine::Sqlite(one), Engine::Sqlite(two)) => Arc::ptr_eq(one, two),
+            (Engine::Simulated(one), Engine::Simulated(two)) => Arc::ptr_eq(one, two),
+            _ => false,
         }
     }
 
@@ -203,6 +233,7 @@ impl Store {
     pub(crate) fn clock(&self) -> &Clock {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.clock(),
+            Engine::Simulated(store) => store.clock(),
         }
     }
 
@@ -210,6 +241,7 @@ impl Store {
     pub(crate) fn ids(&self) -> &Ids {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ids(),
+            Engine::Simulated(store) => store.ids(),
         }
     }
 
@@ -217,6 +249,7 @@ impl Store {
     pub(crate) fn outbox_signal(&self) -> Arc<Notify> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.outbox_signal(),
+            Engine::Simulated(store) => store.outbox_signal(),
         }
     }
 }

@@ -33,6 +33,7 @@ pub use lease::Lease;
 pub use migration::Migration;
 pub use row::{ColumnRef, FromValue, Row, ValueRef};
 pub(crate) use sqlite::panic_message;
+pub use sqlite::{Access, Disk};
 pub use tx::Tx;
 pub use value::{IntoValue, Value};
 

@@ -12,7 +12,7 @@ mod flow;
 mod ledger;
 mod migrations;
 mod orders;
-mod provider;
+pub mod provider;
 mod service;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +24,7 @@ use contracts::hub::payments::v1::{
 use mesh::{Clock, Hub, Profile, Service, Shutdown, StartError, store::Store};
 
 pub use config::{PaymentsConfig, ProviderKind};
+pub use domain::{decline::Decline, method::Token};
 
 use crate::{
     consumers::{Cancel, Charge},
@@ -45,6 +46,16 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     let config: PaymentsConfig = hub.config(NAME)?;
     let store = hub.store(NAME, migrations::ALL).await?;
     let provider = provider(&config, hub.profile(), &store, hub.clock())?;
+    register_with(hub, provider).await
+}
+
+/// As [`register`], with another provider than the configured one.
+///
+/// # Errors
+/// As [`register`].
+pub async fn register_with(hub: &Hub, provider: Arc<dyn Provider>) -> Result<Service, StartError> {
+    let config: PaymentsConfig = hub.config(NAME)?;
+    let store = hub.store(NAME, migrations::ALL).await?;
     let desk = Desk {
         store: store.clone(),
         provider: Arc::clone(&provider),

@@ -5,6 +5,7 @@ mod open;
 mod queue;
 mod readers;
 mod session;
+mod simulated;
 mod tx;
 mod writer;
 
@@ -22,6 +23,8 @@ use self::{
 use super::{Migration, Row, StoreConfig, StoreError, Tx, Value};
 use crate::{clock::Clock, ids::Ids};
 
+pub(super) use simulated::Simulated;
+pub use simulated::{Access, Disk};
 pub(super) use tx::SqliteTx;
 pub(crate) use writer::panic_message;
 
@@ -154,8 +157,8 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (work, answer) = writer::write_job(job);
-        self.queue.push(work)?;
+        let (job, answer) = writer::write_job(job);
+        self.queue.push(Work::Write(job))?;
         match answer.await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Closed.into()),

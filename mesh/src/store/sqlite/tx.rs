@@ -95,8 +95,12 @@ impl Shared {
 
     /// Closes the connection.
     pub(super) fn close(&self) {
-        let session = self.running.lock().session.take();
-        drop(session);
+        drop(self.take_session());
+    }
+
+    /// Takes the connection away: from now on the store is closed.
+    pub(super) fn take_session(&self) -> Option<Session> {
+        self.running.lock().session.take()
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     super::{StoreError, Tx},
-    queue::{Job, Next, Queue, Verdict, Work},
+    queue::{Job, Next, Queue, Verdict},
     tx::{Shared, SqliteTx},
 };
 
@@ -192,7 +192,7 @@ struct WriteJob<F, T, E> {
 }
 
 /// Packs a closure for the queue, with the channel on which its result arrives.
-pub(super) fn write_job<F, Fut, T, E>(closure: F) -> (Work, oneshot::Receiver<Result<T, E>>)
+pub(super) fn write_job<F, Fut, T, E>(closure: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, E>>)
 where
     F: FnOnce(Tx) -> Fut + Send + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
@@ -205,7 +205,7 @@ where
         result: None,
         reply,
     };
-    (Work::Write(Box::new(job)), answer)
+    (Box::new(job), answer)
 }
 
 impl<F, Fut, T, E> Job for WriteJob<F, T, E>
