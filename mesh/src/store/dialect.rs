@@ -8,3 +8,22 @@ pub enum Dialect {
     /// PostgreSQL.
     Postgres,
 }
+
+/// A statement whose two texts stand side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sql {
+    /// The text for SQLite.
+    pub sqlite: &'static str,
+    /// The text for PostgreSQL.
+    pub postgres: &'static str,
+}
+
+impl Sql {
+    /// The text in a dialect.
+    pub const fn of(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        }
+    }
+}

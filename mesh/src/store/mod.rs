@@ -26,7 +26,7 @@ mod tx;
 mod value;
 
 pub use config::{StoreConfig, Synchronous};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, Sql};
 pub use engine::Store;
 pub use error::StoreError;
 pub use lease::Lease;

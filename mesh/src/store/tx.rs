@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Row, StoreError, Value, after_commit::AfterCommit, sqlite::SqliteTx};
+use super::{Dialect, Row, StoreError, Value, after_commit::AfterCommit, sqlite::SqliteTx};
 use crate::events::Emission;
 
 /// A running transaction. Cheap to clone; every clone is refused with
@@ -42,6 +42,13 @@ impl Tx {
         self.after.add(note);
     }
 
+    /// Which SQL the engine speaks.
+    pub fn dialect(&self) -> Dialect {
+        match &self.engine {
+            TxEngine::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
     /// Runs a statement and returns how many rows it changed.
     ///
     /// # Errors
@@ -74,6 +81,23 @@ impl Tx {
         }
     }
 
+    /// Runs statements in this order and returns how many rows each changed. Across a network they are sent
+    /// together, so a batch waits for about one round trip, however long it is.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`], for the first that fails.
+    pub async fn execute_batch(
+        &self,
+        statements: Vec<(&'static str, Vec<Value>)>,
+    ) -> Result<Vec<u64>, StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => statements
+                .iter()
+                .map(|(sql, args)| tx.execute(sql, args))
+                .collect(),
+        }
+    }
+
     /// Writes an event to the outbox; it leaves the service once this transaction is committed.
     /// Returns the id of the event.
     ///
@@ -82,6 +106,18 @@ impl Tx {
     pub async fn emit(&self, emission: Emission) -> Result<Uuid, StoreError> {
         match &self.engine {
             TxEngine::Sqlite(tx) => tx.emit(emission),
+        }
+    }
+
+    /// Writes several events, in this order; see [`Tx::emit`].
+    ///
+    /// # Errors
+    /// As [`Tx::execute_batch`].
+    pub async fn emit_all(&self, emissions: Vec<Emission>) -> Result<(), StoreError> {
+        match &self.engine {
+            TxEngine::Sqlite(tx) => emissions
+                .into_iter()
+                .try_for_each(|emission| tx.emit(emission).map(drop)),
         }
     }
 }
