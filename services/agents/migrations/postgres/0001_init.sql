@@ -1,7 +1,9 @@
 -- Read models of the agents. All of it can be rebuilt from events.
 
--- What product events said last. The search index is a projection of this table: `change` numbers the
--- rows in the order in which they changed, and the index remembers up to which change it has read.
+-- What product events said last. Each process keeps a search index as a projection of this table: `change`
+-- is the transaction that changed the row last, and the index remembers up to which transaction it has
+-- read. Nobody waits for a common counter; a reader leaves out what is not older than every transaction that
+-- still runs, so nothing becomes visible behind it.
 CREATE TABLE search_products (
     product_id TEXT COLLATE "C" PRIMARY KEY,
     change     BIGINT NOT NULL,
@@ -12,15 +14,14 @@ CREATE TABLE search_products (
     changed_at TIMESTAMPTZ NOT NULL,
     snapshot   BYTEA NOT NULL
 );
-CREATE UNIQUE INDEX search_products_by_change ON search_products (change);
+CREATE INDEX search_products_by_change ON search_products (change);
 
--- The number of the last change, in one row: whoever changes a product holds it until its commit, so
--- numbers become visible in their order.
-CREATE TABLE search_changes (
+-- What tells this table from others that an index on disk may have been made from.
+CREATE TABLE search_identity (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
-    last     BIGINT NOT NULL
+    id       UUID NOT NULL
 );
-INSERT INTO search_changes (only_row, last) VALUES (1, 0);
+INSERT INTO search_identity (only_row, id) VALUES (1, gen_random_uuid());
 
 -- Whether a variant can be bought. Only the change between some and none is written.
 CREATE TABLE search_variant_stock (

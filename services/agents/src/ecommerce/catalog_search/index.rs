@@ -36,6 +36,35 @@ pub struct SearchIndex {
     fields: Fields,
 }
 
+/// How far an index has come; every commit carries it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// The change up to which the products have been read.
+    pub change: i64,
+    /// Identity of the table that they were read from.
+    pub table: String,
+}
+
+impl Watermark {
+    /// As text.
+    pub fn write(&self) -> String {
+        format!("{} {}", self.change, self.table)
+            .trim_end()
+            .to_owned()
+    }
+
+    fn read(text: &str) -> Self {
+        let (change, table) = text.split_once(' ').unwrap_or((text, ""));
+        change.parse().map_or_else(
+            |_| Self::default(),
+            |change| Self {
+                change,
+                table: table.to_owned(),
+            },
+        )
+    }
+}
+
 /// Memory that documents may take before they become a segment, in bytes.
 const WRITER_MEMORY: usize = 32 * 1024 * 1024;
 /// Blocks of stored documents that each segment keeps unpacked.
@@ -109,15 +138,13 @@ impl SearchIndex {
         self.reader.reload()
     }
 
-    /// The change up to which the index has read the products; 0 when it is empty.
+    /// How far the index has come; the default when it is empty.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn watermark(&self) -> Result<i64, TantivyError> {
-        let payload = self.index.load_metas()?.payload;
-        Ok(payload
-            .and_then(|payload| payload.parse().ok())
-            .unwrap_or(0))
+    pub fn watermark(&self) -> Result<Watermark, TantivyError> {
+        let payload = self.index.load_metas()?.payload.unwrap_or_default();
+        Ok(Watermark::read(&payload))
     }
 
     /// The only writer. One thread: the machine has better use for the other.
@@ -152,5 +179,26 @@ fn remove(path: &Path) -> Result<(), IndexError> {
             source,
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watermark_is_read_as_it_was_written() {
+        for (change, table) in [
+            (0, ""),
+            (7, ""),
+            (9, "0191e6a0-1c2d-7000-8000-000000000001"),
+        ] {
+            let watermark = Watermark {
+                change,
+                table: table.to_owned(),
+            };
+            assert_eq!(Watermark::read(&watermark.write()), watermark);
+        }
+        assert_eq!(Watermark::read("damaged"), Watermark::default());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The index is a projection: every commit carries the number of the last change that it has read, so
 //! after a crash it goes on exactly there, and an index that was lost is read again from the first
-//! change. Commits cost several file syncs, so changes are gathered for a moment first; under a bulk
+//! change. Every process has an index of its own. Only one of those that share a store hears the events, so
+//! the others look for changes by themselves. Commits cost several file syncs, so changes are gathered for a moment first; under a bulk
 //! import longer, because then throughput matters more than the age of the answer.
 
 use std::{
@@ -10,18 +11,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mesh::{Shutdown, store::Store};
+use mesh::{
+    Shutdown,
+    store::{Dialect, Store, StoreError},
+};
 use tantivy::{IndexWriter, TantivyError, Term};
 
 use super::{
     completions::Completions,
     document::document,
-    index::{IndexError, SearchIndex},
+    index::{IndexError, SearchIndex, Watermark},
     schema::Cutter,
     state::{Progress, State},
-    store::{Change, changes_after, last_change},
+    store::{Change, changes_after, identity, last_change},
 };
-use mesh::store::StoreError;
 
 /// How long changes are gathered before a commit, at least.
 const GATHER: Duration = Duration::from_millis(200);
@@ -40,8 +43,10 @@ const BATCH: i64 = 1_000;
 const MOST_UNCOMMITTED: usize = 20_000;
 /// How often to look without having been told; also how often a broken index is tried again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// After so many looks that found nothing the writer and its memory are given back.
-const IDLE_LOOKS: u32 = 6;
+/// The same where other processes take events into the store.
+const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
+/// After so long without a change the writer and its memory are given back.
+const IDLE: Duration = Duration::from_secs(30);
 /// Completions are rebuilt at most this often, and take at most a twentieth of the time.
 const COMPLETIONS_EVERY: Duration = Duration::from_secs(1);
 const COMPLETIONS_SHARE: u32 = 20;
@@ -64,7 +69,7 @@ pub struct Indexer {
     state: Arc<State>,
     store: Store,
     writer: Option<IndexWriter>,
-    read_to: Option<i64>,
+    read_to: Option<Watermark>,
     completions_due: Option<Instant>,
     completions_stale: bool,
 }
@@ -88,14 +93,20 @@ impl Indexer {
     /// None; the type is what tasks return.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), IndexError> {
         let clock = self.state.clock().clone();
-        let mut idle = 0;
+        let look_again = match self.store.dialect() {
+            Dialect::Sqlite => LOOK_AGAIN,
+            Dialect::Postgres => LOOK_AGAIN_SHARED,
+        };
+        let mut last_change = clock.monotonic();
         let mut gather = Duration::ZERO;
         loop {
             clock.sleep(gather).await;
             let began = clock.monotonic();
             gather = match self.round().await {
                 Ok(changes) => {
-                    idle = if changes == 0 { idle + 1 } else { 0 };
+                    if changes > 0 {
+                        last_change = began;
+                    }
                     let took = clock.monotonic().saturating_duration_since(began);
                     let least = if changes >= MANY { GATHER_MANY } else { GATHER };
                     pause(changes, took).max(least)
@@ -111,13 +122,13 @@ impl Indexer {
                     }
                 }
             };
-            if idle >= IDLE_LOOKS {
+            if clock.monotonic().saturating_duration_since(last_change) >= IDLE {
                 self.release_writer().await;
             }
             let wait = if self.completions_stale {
                 COMPLETIONS_EVERY
             } else {
-                LOOK_AGAIN
+                look_again
             };
             tokio::select! {
                 () = shutdown.cancelled() => {
@@ -136,17 +147,17 @@ impl Indexer {
             let state = Arc::clone(&self.state);
             tokio::task::spawn_blocking(move || state.open()).await??
         };
-        let mut read_to = match self.read_to {
+        let mut read_to = match self.read_to.clone() {
             Some(read_to) => read_to,
             None => self.resume(&index).await?,
         };
         let began = self.state.clock().now();
         let mut taken = 0;
         loop {
-            let changes = changes_after(&self.store, read_to, BATCH).await?;
+            let changes = changes_after(&self.store, read_to.change, BATCH).await?;
             let last = changes.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
             if let Some(change) = changes.last() {
-                read_to = change.number;
+                read_to.change = change.number;
                 taken += changes.len();
                 self.write(&index, changes).await?;
             }
@@ -155,32 +166,38 @@ impl Indexer {
             }
         }
         if taken > 0 {
-            self.commit(&index, read_to).await?;
+            self.commit(&index, &read_to).await?;
             self.completions_stale = true;
         }
+        let change = read_to.change;
         self.read_to = Some(read_to);
         let complete_at = match taken < MOST_UNCOMMITTED {
             true => Some(began),
             false => self.state.progress().complete_at,
         };
         self.state.set_progress(Progress {
-            change: read_to,
+            change,
             complete_at,
         });
         self.refresh_completions(&index).await?;
         Ok(taken)
     }
 
-    /// Where to go on. An index that knows of changes which the store does not is of another store.
-    async fn resume(&mut self, index: &Arc<SearchIndex>) -> Result<i64, RoundError> {
+    /// Where to go on. An index that was read from another table, or that knows of changes which the table
+    /// does not, is of another store.
+    async fn resume(&mut self, index: &Arc<SearchIndex>) -> Result<Watermark, RoundError> {
         let watermark = index.watermark()?;
-        if watermark <= last_change(&self.store).await? {
-            return Ok(watermark);
+        let table = identity(&self.store).await?;
+        let is_empty = watermark == Watermark::default();
+        let belongs =
+            watermark.table == table && watermark.change <= last_change(&self.store).await?;
+        if is_empty || belongs {
+            return Ok(Watermark { table, ..watermark });
         }
         tracing::warn!("the search index belongs to another store; it is built anew");
         let writer = self.writer(index)?;
         writer.delete_all_documents()?;
-        Ok(0)
+        Ok(Watermark { change: 0, table })
     }
 
     fn writer(&mut self, index: &SearchIndex) -> Result<&mut IndexWriter, TantivyError> {
@@ -215,14 +232,19 @@ impl Indexer {
         Ok(())
     }
 
-    async fn commit(&mut self, index: &Arc<SearchIndex>, read_to: i64) -> Result<(), RoundError> {
+    async fn commit(
+        &mut self,
+        index: &Arc<SearchIndex>,
+        read_to: &Watermark,
+    ) -> Result<(), RoundError> {
         let Some(mut writer) = self.writer.take() else {
             return Ok(());
         };
         let index = Arc::clone(index);
+        let payload = read_to.write();
         let committed = tokio::task::spawn_blocking(move || {
             let mut commit = writer.prepare_commit()?;
-            commit.set_payload(&read_to.to_string());
+            commit.set_payload(&payload);
             commit.commit()?;
             index.reload()?;
             Ok::<_, TantivyError>(writer)

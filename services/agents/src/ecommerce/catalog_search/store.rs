@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::hub::events::v1::ProductSnapshot;
 use mesh::{
     args,
-    store::{Store, StoreError, Tx},
+    store::{Dialect, Sql, Store, StoreError, Tx},
 };
 use prost::Message;
 
@@ -21,13 +21,14 @@ pub struct Change {
     pub product: Option<Product>,
 }
 
+/// The number of the change that `tx` makes. On SQLite it is the next of a counter, whose row is held until
+/// the commit; on PostgreSQL that of the transaction, which nobody has to wait for.
 async fn next_change(tx: &Tx) -> Result<i64, StoreError> {
-    let row = tx
-        .one(
-            "UPDATE search_changes SET last = last + 1 WHERE only_row = 1 RETURNING last",
-            args![],
-        )
-        .await?;
+    const SQL: Sql = Sql {
+        sqlite: "UPDATE search_changes SET last = last + 1 WHERE only_row = 1 RETURNING last",
+        postgres: "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) AS last",
+    };
+    let row = tx.one(SQL.of(tx.dialect()), args![]).await?;
     row.map_or(Ok(0), |row| row.get("last"))
 }
 
@@ -143,16 +144,29 @@ pub async fn put_stock(
 /// # Errors
 /// When the store cannot be read.
 pub async fn last_change(store: &Store) -> Result<i64, StoreError> {
-    let row = store
-        .one(
-            "SELECT last FROM search_changes WHERE only_row = 1",
-            args![],
-        )
-        .await?;
+    const SQL: Sql = Sql {
+        sqlite: "SELECT last FROM search_changes WHERE only_row = 1",
+        postgres: "SELECT COALESCE(MAX(change), 0) AS last FROM search_products",
+    };
+    let row = store.one(SQL.of(store.dialect()), args![]).await?;
     row.map_or(Ok(0), |row| row.get("last"))
 }
 
-/// The changes after number `after`, in order, at most `limit`.
+/// What tells the table from those of other stores; empty where the index lies beside its store.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn identity(store: &Store) -> Result<String, StoreError> {
+    if store.dialect() == Dialect::Sqlite {
+        return Ok(String::new());
+    }
+    let row = store
+        .one("SELECT id FROM search_identity WHERE only_row = 1", args![])
+        .await?;
+    row.map_or(Ok(String::new()), |row| row.get("id"))
+}
+
+/// The changes after number `after`, in order, about `limit`: rows that one transaction changed stay together.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -161,12 +175,16 @@ pub async fn changes_after(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Change>, StoreError> {
+    const SQL: Sql = Sql {
+        sqlite: "SELECT product_id, change, gone, in_stock, created_at, snapshot FROM search_products
+                 WHERE change > $1 ORDER BY change LIMIT $2",
+        postgres: "SELECT product_id, change, gone, in_stock, created_at, snapshot FROM search_products
+                   WHERE change > $1
+                   AND change < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)
+                   ORDER BY change FETCH FIRST $2 ROWS WITH TIES",
+    };
     let rows = store
-        .scan(
-            "SELECT product_id, change, gone, in_stock, created_at, snapshot FROM search_products
-             WHERE change > $1 ORDER BY change LIMIT $2",
-            args![after, limit],
-        )
+        .scan(SQL.of(store.dialect()), args![after, limit])
         .await?;
     rows.iter()
         .map(|row| {
