@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use contracts::hub::events::v1::{ProductCreated, ProductDeleted, ProductUpdated};
 use mesh::{
     CallContext,
-    events::{Consumer, Data, Effect, Emission, Envelope, ReactError},
-    store::{StoreError, Tx},
+    events::{Audience, Consumer, Data, Effect, Emission, Envelope, ReactError},
+    store::Tx,
 };
 
 use crate::{
@@ -32,17 +32,13 @@ impl Origin {
     }
 }
 
-/// Announces a change of a product in the transaction that makes it.
-///
-/// # Errors
-/// See [`StoreError`].
-pub async fn announce(
-    tx: &Tx,
+/// The announcement of a change of a product; it goes out with the transaction that makes the change.
+pub fn announcement(
     before: Option<&Product>,
     after: &Product,
     category_name: &str,
     origin: &Origin,
-) -> Result<(), StoreError> {
+) -> Emission {
     let leaves = after.status == Status::Archived
         && before.is_some_and(|product| product.status != Status::Archived);
     let data = if leaves {
@@ -56,13 +52,9 @@ pub async fn announce(
             Some(_) => Data::ProductUpdated(ProductUpdated { product }),
         }
     };
-    tx.emit(
-        Emission::new(after.product_id.to_string(), data)
-            .causation(&origin.request_id)
-            .traceparent(&origin.traceparent),
-    )
-    .await?;
-    Ok(())
+    Emission::new(after.product_id.to_string(), data)
+        .causation(&origin.request_id)
+        .traceparent(&origin.traceparent)
 }
 
 /// Keeps the read model of stock.
@@ -111,6 +103,34 @@ impl Consumer for CountPurchases {
                 self.0.interest().purchased(&line.product_id, line.quantity);
             }
         }
+        Ok(Effect::none())
+    }
+}
+
+/// Forgets remembered answers when products have changed, whichever process changed them.
+#[derive(Debug)]
+pub struct ForgetAnswers(pub Catalog);
+
+#[async_trait]
+impl Consumer for ForgetAnswers {
+    fn name(&self) -> &'static str {
+        "catalog.answers"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["ProductCreated", "ProductUpdated", "ProductDeleted"]
+    }
+
+    fn audience(&self) -> Audience {
+        Audience::EveryProcess
+    }
+
+    async fn missed(&self) {
+        self.0.changed();
+    }
+
+    async fn react(&self, _event: &Envelope) -> Result<Effect, ReactError> {
+        self.0.changed();
         Ok(Effect::none())
     }
 }

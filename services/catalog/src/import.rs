@@ -1,7 +1,8 @@
 //! Imports: batches of rows, created or updated by SKU and put on sale.
 //!
 //! Everything that a batch needs to know (products, owners of SKUs and slugs, categories) is read in a few
-//! queries at its start and kept up to date in memory while its rows are written, all in one transaction.
+//! queries at its start and kept up to date in memory while its rows are taken; what they change is gathered and
+//! sent at once, all in one transaction.
 //! A row whose fingerprint is that of the product's last import changes nothing and announces nothing.
 
 use std::collections::{HashMap, HashSet};
@@ -21,8 +22,14 @@ use crate::{
         slug,
         tree::Category,
     },
-    events::{Origin, announce},
-    store::{categories, counters::Deltas, lookup, rows, save},
+    events::{Origin, announcement},
+    store::{
+        categories,
+        counters::Deltas,
+        lookup::{self, NewSeqs},
+        rows, save,
+        writes::Writes,
+    },
 };
 
 /// The last line that a file can have: the largest integer that every JSON reader holds exactly.
@@ -91,6 +98,11 @@ struct Batch<'a> {
     /// SKU of the product that owns a slug.
     slug_owners: HashMap<String, String>,
     category_names: HashMap<String, String>,
+    /// Row numbers for new products.
+    new_seqs: NewSeqs,
+    writes: Writes,
+    /// SKUs of the products in `writes`.
+    pending: HashSet<String>,
     deltas: Deltas,
     answer: ImportProductsResponse,
 }
@@ -124,19 +136,27 @@ impl<'a> Batch<'a> {
             .map(wanted_slug)
             .collect();
         let slugs: Vec<&str> = slugs.iter().map(String::as_str).collect();
-        let tree = categories::tree(tx).await?;
+        let new: HashSet<&str> = contents
+            .iter()
+            .map(|content| content.sku.as_str())
+            .filter(|sku| !products.contains_key(*sku))
+            .collect();
+        let new_seqs = NewSeqs::take(tx, new.len()).await?;
         Ok(Self {
             tx,
             now,
             ids,
             origin,
             products,
+            new_seqs,
+            writes: Writes::new(tx.dialect()),
+            pending: HashSet::new(),
             variant_owners: lookup::variant_owners(tx, &variant_skus)
                 .await?
                 .into_iter()
                 .collect(),
             slug_owners: lookup::slug_owners(tx, &slugs).await?.into_iter().collect(),
-            category_names: tree.names().into_iter().collect(),
+            category_names: categories::names(tx).await?,
             deltas: Deltas::default(),
             answer: ImportProductsResponse::default(),
         })
@@ -158,25 +178,31 @@ impl<'a> Batch<'a> {
                 .push(error(content.line, &content.sku, problem));
             return Ok(());
         }
+        if self.pending.contains(&content.sku) {
+            self.flush().await?;
+        }
         let before = self.products.remove(&content.sku);
         self.ensure_category(&content).await?;
         let slug = self.slug(before.as_ref(), &content).await?;
-        let mut after = self.product(before.as_ref(), content, slug);
+        let seq = match &before {
+            Some(product) => product.seq,
+            None => self.new_seqs.next()?,
+        };
+        let mut after = self.product(before.as_ref(), content, slug, seq);
         after.content_hash = Some(fingerprint);
-        let saved = save::save(self.tx, before.as_ref(), after, &mut self.deltas).await?;
+        let saved = save::save(&mut self.writes, before.as_ref(), after, &mut self.deltas);
         let category_name = self
             .category_names
             .get(&saved.category_slug)
             .map(String::as_str)
             .unwrap_or_default();
-        announce(
-            self.tx,
+        self.writes.announce(announcement(
             before.as_ref(),
             &saved,
             category_name,
             &self.origin,
-        )
-        .await?;
+        ));
+        self.pending.insert(saved.sku.clone());
         match before {
             Some(before) => {
                 self.answer.updated += 1;
@@ -194,8 +220,18 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    async fn close(self) -> Result<ImportProductsResponse, Failure> {
-        self.deltas.write(self.tx).await?;
+    /// Sends what is gathered.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        self.pending.clear();
+        let fresh = Writes::new(self.tx.dialect());
+        std::mem::replace(&mut self.writes, fresh)
+            .run(self.tx)
+            .await
+    }
+
+    async fn close(mut self) -> Result<ImportProductsResponse, Failure> {
+        self.deltas.write(&mut self.writes);
+        self.writes.run(self.tx).await?;
         Ok(self.answer)
     }
 
@@ -281,10 +317,16 @@ impl<'a> Batch<'a> {
         Ok(format!("{base}-{}", self.ids.uuid().simple()))
     }
 
-    fn product(&self, before: Option<&Product>, content: RowContent, slug: String) -> Product {
+    fn product(
+        &self,
+        before: Option<&Product>,
+        content: RowContent,
+        slug: String,
+        seq: i64,
+    ) -> Product {
         let variants = self.variants(before, &content.variants);
         Product {
-            seq: before.map_or(0, |product| product.seq),
+            seq,
             product_id: before.map_or_else(|| self.ids.uuid(), |product| product.product_id),
             sku: content.sku,
             slug,

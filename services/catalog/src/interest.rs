@@ -3,24 +3,30 @@
 //! A write per product view would make reading cost what writing costs. What a crash loses is a few
 //! seconds of views, which no ranking notices.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use mesh::{Failure, Shutdown, store::Tx};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::{
     catalog::Catalog,
-    events::{self, Origin},
+    events::{Origin, announcement},
     store::{
+        self, categories,
         popularity::{self, Interest},
         rows,
+        writes::Writes,
     },
 };
 
 /// Products that are counted between two batches at most.
 const CAPACITY: usize = 50_000;
-/// Products per transaction.
-const BATCH: usize = 500;
+/// Products per transaction: few enough that a change of one of them elsewhere undoes little.
+const BATCH: usize = 200;
 
 /// Interest by product id since the last batch.
 #[derive(Debug, Default)]
@@ -78,32 +84,36 @@ pub async fn write_regularly(catalog: Catalog, shutdown: Shutdown) -> Result<(),
 /// # Errors
 /// What the store refuses.
 pub async fn write(catalog: &Catalog) -> Result<(), Failure> {
-    let mut counted = catalog.interest().take();
+    let counted = catalog.interest().take();
     if counted.is_empty() {
         return Ok(());
     }
     // In one order everywhere, so that two processes on one database cannot wait for each other.
-    counted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let names = catalog.tree().await?.names();
+    let counted: BTreeMap<Uuid, Interest> = counted
+        .into_iter()
+        .filter_map(|(product_id, interest)| Some((store::id(&product_id)?, interest)))
+        .collect();
+    let counted: Vec<(Uuid, Interest)> = counted.into_iter().collect();
     for batch in counted.chunks(BATCH) {
-        let batch = batch.to_vec();
-        let names = names.clone();
+        let batch: BTreeMap<Uuid, Interest> = batch.iter().copied().collect();
         catalog
             .store()
             .write(move |tx: Tx| async move {
-                for (product_id, interest) in batch {
-                    let Some(seq) = popularity::add(&tx, &product_id, interest).await? else {
-                        continue;
-                    };
-                    if let Some(product) = rows::load_one(&tx, seq).await?
-                        && product.is_active()
-                    {
+                let reached = popularity::add(&tx, &batch).await?;
+                if reached.is_empty() {
+                    return Ok(());
+                }
+                let names = categories::names(&tx).await?;
+                let mut writes = Writes::new(tx.dialect());
+                for product in rows::load(&tx, &reached).await? {
+                    if product.is_active() {
                         let name = names.get(&product.category_slug);
                         let name = name.map(String::as_str).unwrap_or_default();
-                        events::announce(&tx, Some(&product), &product, name, &Origin::default())
-                            .await?;
+                        let origin = Origin::default();
+                        writes.announce(announcement(Some(&product), &product, name, &origin));
                     }
                 }
+                writes.run(&tx).await?;
                 Ok::<_, Failure>(())
             })
             .await?;

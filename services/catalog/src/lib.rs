@@ -61,6 +61,7 @@ pub async fn register(hub: &mesh::Hub) -> Result<mesh::Service, mesh::StartError
         .store(store)
         .consumer(events::FollowStock)
         .consumer(events::CountPurchases(catalog.clone()))
+        .consumer(events::ForgetAnswers(catalog.clone()))
         .task("interest", move |shutdown| {
             interest::write_regularly(catalog, shutdown)
         })

@@ -1,7 +1,8 @@
 //! Answers that are kept for a while: facets, totals and the category tree.
 //!
-//! An answer belongs to a *generation* of the catalog, which every change of a product or category made by
-//! this process ends. It is also forgotten after a time, because other processes make changes too.
+//! An answer belongs to a *generation* of the catalog. Every change of a product or category made by this process
+//! ends it, and so do the events of products that other processes changed. An answer is also forgotten
+//! after a time, because events travel and categories have none.
 
 use std::{
     collections::HashMap,

@@ -3,7 +3,7 @@
 //! A shop has some hundred categories, so the whole tree is held in memory: a list of a category
 //! needs the slugs of all categories below it, and a category shows how many products it has in all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
@@ -124,14 +124,6 @@ impl CategoryTree {
                 .iter()
                 .any(|index| self.categories[*index].slug == parent)
         })
-    }
-
-    /// Names by slug.
-    pub fn names(&self) -> BTreeMap<String, String> {
-        self.categories
-            .iter()
-            .map(|category| (category.slug.clone(), category.name.clone()))
-            .collect()
     }
 
     /// A category and everything below it, each once even if stored rows close a circle.

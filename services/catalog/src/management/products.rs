@@ -21,8 +21,14 @@ use crate::{
         },
         slug,
     },
-    events::{Origin, announce},
-    store::{categories, counters::Deltas, lookup, rows, save},
+    events::{Origin, announcement},
+    store::{
+        categories,
+        counters::Deltas,
+        lookup::{self, NewSeqs},
+        rows, save,
+        writes::Writes,
+    },
 };
 
 /// Creates a product as a draft.
@@ -77,12 +83,8 @@ pub(super) async fn create(
             }
             check_variant_owners(&tx, &product, &variants).await?;
             product.slug = free_slug(&tx, &product).await?;
-            let category_name = category_name(&tx, &product.category_slug).await?;
-            let mut deltas = Deltas::default();
-            let saved = save::save(&tx, None, product, &mut deltas).await?;
-            deltas.write(&tx).await?;
-            announce(&tx, None, &saved, &category_name, &origin).await?;
-            Ok::<_, Failure>(saved)
+            product.seq = NewSeqs::take(&tx, 1).await?.next()?;
+            replace(&tx, None, product, &origin).await
         })
         .await?;
     catalog.changed();
@@ -152,7 +154,7 @@ pub(super) async fn update(
             }
             after.updated_at = now;
             after.content_hash = None;
-            replace(&tx, before, after, &origin).await
+            replace(&tx, Some(before), after, &origin).await
         })
         .await?;
     catalog.changed();
@@ -180,7 +182,7 @@ pub(super) async fn set_status(
             if status == Status::Active && after.published_at.is_none() {
                 after.published_at = Some(now);
             }
-            replace(&tx, before, after, &origin).await
+            replace(&tx, Some(before), after, &origin).await
         })
         .await?;
     catalog.changed();
@@ -189,15 +191,20 @@ pub(super) async fn set_status(
 
 async fn replace(
     tx: &Tx,
-    before: Product,
+    before: Option<Product>,
     after: Product,
     origin: &Origin,
 ) -> Result<Product, Failure> {
-    let category_name = category_name(tx, &after.category_slug).await?;
+    let category_name = categories::name(tx, &after.category_slug)
+        .await?
+        .ok_or_else(|| Failure::invalid("category_slug", "there is no such category"))?;
+    let before = before.as_ref();
+    let mut writes = Writes::new(tx.dialect());
     let mut deltas = Deltas::default();
-    let saved = save::save(tx, Some(&before), after, &mut deltas).await?;
-    deltas.write(tx).await?;
-    announce(tx, Some(&before), &saved, &category_name, origin).await?;
+    let saved = save::save(&mut writes, before, after, &mut deltas);
+    deltas.write(&mut writes);
+    writes.announce(announcement(before, &saved, &category_name, origin));
+    writes.run(tx).await?;
     Ok(saved)
 }
 
@@ -207,13 +214,6 @@ async fn load(tx: &Tx, product_id: &str) -> Result<Product, Failure> {
         .await?
         .ok_or_else(not_found)?;
     rows::load_one(tx, seq).await?.ok_or_else(not_found)
-}
-
-async fn category_name(tx: &Tx, slug: &str) -> Result<String, Failure> {
-    let tree = categories::tree(tx).await?;
-    tree.get(slug)
-        .map(|category| category.name.clone())
-        .ok_or_else(|| Failure::invalid("category_slug", "there is no such category"))
 }
 
 /// The slug of a product: the one that was asked for if it is free, or one derived from the name.
@@ -390,8 +390,14 @@ pub(super) async fn announce_again(
     category_name: &str,
     origin: &Origin,
 ) -> Result<(), StoreError> {
+    let mut writes = Writes::new(tx.dialect());
     for product in rows::load(tx, seqs).await? {
-        announce(tx, Some(&product), &product, category_name, origin).await?;
+        writes.announce(announcement(
+            Some(&product),
+            &product,
+            category_name,
+            origin,
+        ));
     }
-    Ok(())
+    writes.run(tx).await
 }

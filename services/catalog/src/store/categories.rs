@@ -1,5 +1,7 @@
 //! Categories.
 
+use std::collections::HashMap;
+
 use mesh::{
     args,
     store::{StoreError, Tx},
@@ -38,6 +40,32 @@ pub async fn tree(query: &impl Query) -> Result<CategoryTree, StoreError> {
         })
         .collect::<Result<_, StoreError>>()?;
     Ok(CategoryTree::new(categories))
+}
+
+/// The name of a category, if there is one with this slug.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn name(query: &impl Query, slug: &str) -> Result<Option<String>, StoreError> {
+    query
+        .rows("SELECT name FROM categories WHERE slug = $1", args![slug])
+        .await?
+        .first()
+        .map(|row| row.get(0_usize))
+        .transpose()
+}
+
+/// The names of all categories by slug. Without the counters, which others change all the time.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn names(query: &impl Query) -> Result<HashMap<String, String>, StoreError> {
+    query
+        .rows("SELECT slug, name FROM categories", args![])
+        .await?
+        .iter()
+        .map(|row| Ok((row.get(0_usize)?, row.get(1_usize)?)))
+        .collect()
 }
 
 /// Inserts a category. Returns whether there was none with its slug.

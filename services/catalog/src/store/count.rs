@@ -81,14 +81,14 @@ pub async fn plan(
     if (filters.min_price, filters.max_price) != (None, None) && sort.key != SortKey::Price {
         let least = bands::bucket(filters.min_price.unwrap_or(0));
         let most = filters.max_price.unwrap_or(i64::MAX);
-        let products = counters::between(store, None, Kind::Price, least, most).await?;
+        let products = counters::between(store, Kind::Price, least, most).await?;
         estimates.push((products, Driver::Price));
     }
     if let Some(least) = filters.min_rating
         && sort.key != SortKey::Rating
     {
         let least = counters::half_stars(least);
-        let products = counters::between(store, None, Kind::Rating, least, i64::MAX).await?;
+        let products = counters::between(store, Kind::Rating, least, i64::MAX).await?;
         estimates.push((products, Driver::Rating));
     }
     let limit = selective(category_products);
@@ -113,7 +113,7 @@ pub async fn plan(
 /// # Errors
 /// See [`StoreError`].
 pub async fn count(store: &Store, selection: &Selection, bound: i64) -> Result<i64, StoreError> {
-    let statement = count_statement(selection, bound);
+    let statement = count_statement(store.dialect(), selection, bound);
     let rows = store.scan(statement.sql, statement.args).await?;
     rows.first().map_or(Ok(0), |row| row.get(0_usize))
 }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use mesh::{
     args,
-    store::{StoreError, Tx},
+    store::{Sql, StoreError},
 };
 
-use super::{Query, json_list};
+use super::{Query, list, writes::Writes};
 use crate::domain::{bands, decimal, product::Product};
 
 /// What is counted.
@@ -88,32 +88,14 @@ impl Deltas {
         *self.0.entry(counter).or_insert(0) += step;
     }
 
-    /// Writes the changes.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn write(self, tx: &Tx) -> Result<(), StoreError> {
-        for ((category, kind, name, value), step) in self.0 {
-            if step == 0 {
-                continue;
-            }
-            tx.execute(
-                "INSERT INTO facet_counts (category_slug, kind, name, value, products) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (category_slug, kind, name, value) \
-                 DO UPDATE SET products = facet_counts.products + excluded.products",
-                args![&category, kind.as_str(), &name, &value, step],
-            )
-            .await?;
-            if step < 0 {
-                tx.execute(
-                    "DELETE FROM facet_counts WHERE category_slug = $1 AND kind = $2 AND name = $3 AND value = $4 \
-                     AND products = 0",
-                    args![category, kind.as_str(), name, value],
-                )
-                .await?;
-            }
+    /// Adds the changes to what is to be written, in one order everywhere: whoever changes several counters
+    /// takes them as everybody else does.
+    pub fn write(self, writes: &mut Writes) {
+        let changed = self.0.into_iter().filter(|(_, step)| *step != 0);
+        for ((category, kind, name, value), step) in changed {
+            let key = [category, kind.as_str().to_owned(), name, value];
+            writes.count(key, step);
         }
-        Ok(())
     }
 }
 
@@ -169,24 +151,21 @@ pub async fn all(
     store: &mesh::store::Store,
     categories: Option<&[String]>,
 ) -> Result<Vec<Counted>, StoreError> {
+    const WITHIN: Sql = Sql {
+        sqlite: "SELECT f.kind, f.name, f.value, CAST(SUM(f.products) AS BIGINT) FROM json_each($1) c \
+                 CROSS JOIN facet_counts f ON f.category_slug = c.value GROUP BY f.kind, f.name, f.value",
+        postgres: "SELECT f.kind, f.name, f.value, CAST(SUM(f.products) AS BIGINT) FROM facet_counts f \
+                   WHERE f.category_slug = ANY($1::text[]) GROUP BY f.kind, f.name, f.value",
+    };
+    const EVERYWHERE: &str = "SELECT kind, name, value, CAST(SUM(products) AS BIGINT) FROM facet_counts \
+                              GROUP BY kind, name, value";
+    let dialect = store.dialect();
     let rows = match categories {
         Some(categories) => {
-            store
-                .scan(
-                    "SELECT f.kind, f.name, f.value, CAST(SUM(f.products) AS BIGINT) FROM json_each($1) c \
-                     CROSS JOIN facet_counts f ON f.category_slug = c.value GROUP BY f.kind, f.name, f.value",
-                    vec![json_list(categories)],
-                )
-                .await?
+            let args = vec![list(dialect, categories)];
+            store.scan(WITHIN.of(dialect), args).await?
         }
-        None => {
-            store
-                .scan(
-                    "SELECT kind, name, value, CAST(SUM(products) AS BIGINT) FROM facet_counts GROUP BY kind, name, value",
-                    args![],
-                )
-                .await?
-        }
+        None => store.scan(EVERYWHERE, args![]).await?,
     };
     let mut counted = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -214,46 +193,48 @@ pub async fn having(
     name: &str,
     values: &[String],
 ) -> Result<i64, StoreError> {
-    let mut args = args![kind.as_str(), name, json_list(values)];
+    const WITHIN: Sql = Sql {
+        sqlite: "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v CROSS JOIN json_each($4) c \
+                 CROSS JOIN facet_counts f \
+                 ON f.category_slug = c.value AND f.kind = $1 AND f.name = $2 AND f.value = v.value",
+        postgres: "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM facet_counts f \
+                   WHERE f.kind = $1 AND f.name = $2 AND f.value = ANY($3::text[]) AND f.category_slug = ANY($4::text[])",
+    };
+    const EVERYWHERE: Sql = Sql {
+        sqlite: "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v \
+                 CROSS JOIN facet_counts f ON f.kind = $1 AND f.name = $2 AND f.value = v.value",
+        postgres: "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM facet_counts f \
+                   WHERE f.kind = $1 AND f.name = $2 AND f.value = ANY($3::text[])",
+    };
+    let dialect = query.dialect();
+    let mut args = args![kind.as_str(), name, list(dialect, values)];
     let sql = match categories {
         Some(categories) => {
-            args.push(json_list(categories));
-            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v CROSS JOIN json_each($4) c \
-             CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 AND f.name = $2 AND f.value = v.value"
+            args.push(list(dialect, categories));
+            WITHIN.of(dialect)
         }
-        None => {
-            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($3) v \
-             CROSS JOIN facet_counts f ON f.kind = $1 AND f.name = $2 AND f.value = v.value"
-        }
+        None => EVERYWHERE.of(dialect),
     };
     sum(query.rows(sql, args).await?)
 }
 
-/// How many products are in buckets (of price or rating) from `least` to `most`, both included.
+/// How many products of the shop are in buckets (of price or rating) from `least` to `most`, both included.
 ///
 /// # Errors
 /// See [`StoreError`].
 pub async fn between(
     query: &impl Query,
-    categories: Option<&[String]>,
     kind: Kind,
     least: i64,
     most: i64,
 ) -> Result<i64, StoreError> {
-    let mut args = args![kind.as_str(), least, most];
-    let sql = match categories {
-        Some(categories) => {
-            args.push(json_list(categories));
-            "SELECT CAST(COALESCE(SUM(f.products), 0) AS BIGINT) FROM json_each($4) c \
-             CROSS JOIN facet_counts f ON f.category_slug = c.value AND f.kind = $1 \
-             WHERE CAST(f.value AS BIGINT) BETWEEN $2 AND $3"
-        }
-        None => {
+    sum(query
+        .rows(
             "SELECT CAST(COALESCE(SUM(products), 0) AS BIGINT) FROM facet_counts \
-             WHERE kind = $1 AND CAST(value AS BIGINT) BETWEEN $2 AND $3"
-        }
-    };
-    sum(query.rows(sql, args).await?)
+             WHERE kind = $1 AND CASE WHEN kind = $1 THEN CAST(value AS BIGINT) END BETWEEN $2 AND $3",
+            args![kind.as_str(), least, most],
+        )
+        .await?)
 }
 
 fn sum(rows: Vec<mesh::store::Row>) -> Result<i64, StoreError> {

@@ -5,12 +5,13 @@
 //! most selective filter's index, test the rest and sort what is left: quick when few pass. The maintained
 //! counters say beforehand how many products each filter lets through, so the choice is made here and is
 //! not left to the database's planner: conditions that must only be tested are written so that no index
-//! fits them.
+//! fits them, and on PostgreSQL what must come first stands behind a fence.
 //!
 //! A category with subcategories is a handful of index ranges. Each gives its first rows in order, and
 //! these few are merged.
 
-use mesh::store::{Store, StoreError};
+use chrono::DateTime;
+use mesh::store::{Dialect, Store, StoreError};
 
 use super::Statement;
 use crate::domain::{
@@ -65,6 +66,9 @@ pub struct Window {
 /// A row of a list: its number and where it is in the order.
 pub type Listed = (i64, SortValue);
 
+/// PostgreSQL plans a subquery with an offset by itself: nothing is moved out of it or into it.
+const FENCE: &str = "OFFSET 0";
+
 fn column(key: SortKey) -> &'static str {
     match key {
         SortKey::Popularity => "popularity",
@@ -93,7 +97,7 @@ pub async fn page(
     selection: &Selection,
     window: &Window,
 ) -> Result<Vec<Listed>, StoreError> {
-    let statement = statement(selection, window);
+    let statement = statement(store.dialect(), selection, window);
     // Unfiltered pages are read off an index; others may test some thousand products.
     let rows = if selection.filters.is_empty() && window.offset < 1_000 {
         store.all(&statement.sql, statement.args).await?
@@ -111,18 +115,21 @@ pub async fn page(
         .collect()
 }
 
-fn statement(selection: &Selection, window: &Window) -> Statement {
+fn statement(dialect: Dialect, selection: &Selection, window: &Window) -> Statement {
     let key = column(window.sort.key);
     let after = match window.sort.direction {
         Direction::Ascending => ">",
         Direction::Descending => "<",
     };
-    let mut statement = Statement::default();
+    let mut statement = Statement::new(dialect);
     let mut conditions = tests(&mut statement, selection, window.sort.key);
     if let Some((value, seq)) = &window.after {
-        let value = match value {
-            SortValue::Number(number) => statement.bind(*number),
-            SortValue::Text(text) => statement.bind(text.as_str()),
+        let value = match (value, window.sort.key) {
+            (SortValue::Number(micros), SortKey::CreatedAt) => {
+                statement.bind(DateTime::from_timestamp_micros(*micros).unwrap_or_default())
+            }
+            (SortValue::Number(number), _) => statement.bind(*number),
+            (SortValue::Text(text), _) => statement.bind(text.as_str()),
         };
         let seq = statement.bind(*seq);
         conditions.push_str(&format!(" AND (q.{key}, q.seq) {after} ({value}, {seq})"));
@@ -144,15 +151,22 @@ fn statement(selection: &Selection, window: &Window) -> Statement {
             ));
         }
         (Driver::Walk, Some(categories)) => {
-            let categories = statement.bind(super::json_list(categories));
+            let categories = statement.bind(super::list(dialect, categories));
             let enough = statement.bind(window.offset.saturating_add(window.fetch));
-            statement.push(&format!(
-                "SELECT p.seq, p.{key} FROM json_each({categories}) c CROSS JOIN products p ON p.seq IN (\
-                 SELECT q.seq FROM products q WHERE q.status = 'active' AND q.category_slug = c.value{conditions} \
-                 {} LIMIT {enough}) {}",
-                order_by("q"),
-                order_by("p")
-            ));
+            let order_within = order_by("q");
+            let order = order_by("p");
+            statement.push(&match dialect {
+                Dialect::Sqlite => format!(
+                    "SELECT p.seq, p.{key} FROM json_each({categories}) c CROSS JOIN products p ON p.seq IN (\
+                     SELECT q.seq FROM products q WHERE q.status = 'active' AND q.category_slug = c.value{conditions} \
+                     {order_within} LIMIT {enough}) {order}"
+                ),
+                Dialect::Postgres => format!(
+                    "SELECT p.seq, p.{key} FROM unnest({categories}::text[]) AS c (value) CROSS JOIN LATERAL (\
+                     SELECT q.seq, q.{key} FROM products q WHERE q.status = 'active' \
+                     AND q.category_slug = c.value{conditions} {order_within} LIMIT {enough}) p {order}"
+                ),
+            });
         }
         _ => {
             let source = driven(&mut statement, selection);
@@ -170,8 +184,8 @@ fn statement(selection: &Selection, window: &Window) -> Statement {
 
 /// A statement that counts a selection, at most `bound`. An index by price has all columns that filters test,
 /// so the range of prices is open to it.
-pub(super) fn count_statement(selection: &Selection, bound: i64) -> Statement {
-    let mut statement = Statement::default();
+pub(super) fn count_statement(dialect: Dialect, selection: &Selection, bound: i64) -> Statement {
+    let mut statement = Statement::new(dialect);
     let conditions = tests(&mut statement, selection, SortKey::Price);
     let source = match (&selection.driver, &selection.categories) {
         (Driver::Walk, None) => "FROM products q WHERE q.status = 'active'".to_owned(),
@@ -189,18 +203,24 @@ fn driven(statement: &mut Statement, selection: &Selection) -> String {
     let filters = &selection.filters;
     let candidates = match &selection.driver {
         Driver::Walk | Driver::Category => {
-            let categories =
-                statement.bind_list(selection.categories.as_deref().unwrap_or_default());
-            return format!(
-                "FROM products q WHERE q.status = 'active' AND q.category_slug IN {categories}"
-            );
+            let categories = selection.categories.as_deref().unwrap_or_default();
+            return match statement.dialect {
+                Dialect::Sqlite => {
+                    let within = statement.one_of("q.category_slug", categories);
+                    format!("FROM products q WHERE q.status = 'active' AND {within}")
+                }
+                Dialect::Postgres => {
+                    let within = statement.one_of("p.category_slug", categories);
+                    format!(
+                        "FROM (SELECT * FROM products p WHERE p.status = 'active' AND {within} {FENCE}) q WHERE true"
+                    )
+                }
+            };
         }
         Driver::Term { name, values } => {
             let name = statement.bind(name.as_str());
-            let values = statement.bind_list(values);
-            format!(
-                "SELECT DISTINCT a.seq FROM product_terms a WHERE a.name = {name} AND a.value IN {values}"
-            )
+            let value = statement.one_of("a.value", values);
+            format!("SELECT DISTINCT a.seq FROM product_terms a WHERE a.name = {name} AND {value}")
         }
         Driver::Price => {
             let least = statement.bind(filters.min_price.unwrap_or(0));
@@ -217,16 +237,25 @@ fn driven(statement: &mut Statement, selection: &Selection) -> String {
         }
     };
     let within = match &selection.categories {
+        // Joined to text, so that no index of the category competes with the row number.
         Some(categories) => {
-            let categories = statement.bind_list(categories);
-            // Joined to text, so that no index of the category competes with the row number.
-            format!(" AND q.category_slug || '' IN {categories}")
+            let within = statement.one_of("q.category_slug || ''", categories);
+            format!(" AND {within}")
         }
         None => String::new(),
     };
-    format!(
-        "FROM ({candidates}) c CROSS JOIN products q ON q.seq = c.seq WHERE q.status = 'active'{within}"
-    )
+    let products = by_seq(statement.dialect, "c.seq");
+    format!("FROM ({candidates}) c CROSS JOIN {products} WHERE q.status = 'active'{within}")
+}
+
+/// The product `q` with a row number, looked up for each row to the left: no planner may turn this around.
+pub(super) fn by_seq(dialect: Dialect, seq: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("products q ON q.seq = {seq}"),
+        Dialect::Postgres => {
+            format!("LATERAL (SELECT * FROM products p WHERE p.seq = {seq} {FENCE}) q")
+        }
+    }
 }
 
 /// The filters as conditions on `q` that no index fits, except the price when it is the order too.
@@ -235,8 +264,8 @@ pub(super) fn tests(statement: &mut Statement, selection: &Selection, sort: Sort
     let mut conditions = String::new();
     let driven_by_brand = matches!(&selection.driver, Driver::Term { name, .. } if name.is_empty());
     if !filters.brands.is_empty() && !driven_by_brand {
-        let brands = statement.bind_list(&filters.brands);
-        conditions.push_str(&format!(" AND q.brand IN {brands}"));
+        let branded = statement.one_of("q.brand", &filters.brands);
+        conditions.push_str(&format!(" AND {branded}"));
     }
     let price = match sort {
         SortKey::Price => "q.price_key",
@@ -259,19 +288,24 @@ pub(super) fn tests(statement: &mut Statement, selection: &Selection, sort: Sort
         conditions.push_str(&format!(" AND {rating} >= {least}"));
     }
     if filters.in_stock.is_some() {
-        let in_stock = statement.bind(true);
-        conditions.push_str(&format!(" AND q.in_stock = {in_stock}"));
+        conditions.push_str(" AND q.in_stock");
     }
     for (name, values) in &filters.attributes {
         if matches!(&selection.driver, Driver::Term { name: driver, .. } if driver == name) {
             continue;
         }
         let name = statement.bind(name.as_str());
-        let values = statement.bind_list(values);
-        conditions.push_str(&format!(
-            " AND EXISTS (SELECT 1 FROM product_terms a WHERE a.name = {name} AND a.value IN {values} \
-             AND a.seq = q.seq + 0)"
-        ));
+        let value = statement.one_of("a.value", values);
+        conditions.push_str(&match statement.dialect {
+            Dialect::Sqlite => format!(
+                " AND EXISTS (SELECT 1 FROM product_terms a WHERE a.name = {name} AND {value} \
+                 AND a.seq = q.seq + 0)"
+            ),
+            Dialect::Postgres => format!(
+                " AND EXISTS (SELECT 1 FROM product_terms a WHERE a.name = {name} AND {value} \
+                 AND a.seq = q.seq {FENCE})"
+            ),
+        });
     }
     conditions
 }

@@ -2,10 +2,10 @@
 
 use mesh::{
     args,
-    store::{StoreError, Value},
+    store::{Sql, StoreError, Tx},
 };
 
-use super::{Query, json_list};
+use super::{Query, id, list};
 
 /// The row of the product with this id, slug or SKU. An id wins over a slug, a slug over a SKU.
 ///
@@ -15,9 +15,9 @@ pub async fn seq_of(query: &impl Query, key: &str) -> Result<Option<i64>, StoreE
     let rows = query
         .rows(
             "SELECT seq, 1 AS rank FROM products WHERE product_id = $1 \
-             UNION ALL SELECT seq, 2 FROM products WHERE slug = $1 \
-             UNION ALL SELECT seq, 3 FROM products WHERE sku = $1 ORDER BY rank LIMIT 1",
-            args![key],
+             UNION ALL SELECT seq, 2 FROM products WHERE slug = $2 \
+             UNION ALL SELECT seq, 3 FROM products WHERE sku = $2 ORDER BY rank LIMIT 1",
+            args![id(key), key],
         )
         .await?;
     rows.first().map(|row| row.get(0_usize)).transpose()
@@ -28,13 +28,17 @@ pub async fn seq_of(query: &impl Query, key: &str) -> Result<Option<i64>, StoreE
 /// # Errors
 /// See [`StoreError`].
 pub async fn active_by_ids(query: &impl Query, ids: &[&str]) -> Result<Vec<i64>, StoreError> {
+    const SQL: Sql = Sql {
+        sqlite: "SELECT p.seq FROM json_each($1) wanted CROSS JOIN products p ON p.product_id = wanted.value \
+                 WHERE p.status = 'active' ORDER BY wanted.key",
+        postgres: "SELECT p.seq FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (value, key) \
+                   JOIN products p ON p.product_id = wanted.value WHERE p.status = 'active' ORDER BY wanted.key",
+    };
+    let ids: Vec<_> = ids.iter().filter_map(|text| id(text)).collect();
+    let dialect = query.dialect();
     collect(
         query
-            .rows(
-                "SELECT p.seq FROM json_each($1) wanted CROSS JOIN products p ON p.product_id = wanted.value \
-                 WHERE p.status = 'active' ORDER BY wanted.key",
-                vec![json_list(ids)],
-            )
+            .rows(SQL.of(dialect), vec![list(dialect, &ids)])
             .await?,
     )
 }
@@ -44,14 +48,50 @@ pub async fn active_by_ids(query: &impl Query, ids: &[&str]) -> Result<Vec<i64>,
 /// # Errors
 /// See [`StoreError`].
 pub async fn by_skus(query: &impl Query, skus: &[&str]) -> Result<Vec<i64>, StoreError> {
+    const SQL: Sql = Sql {
+        sqlite: "SELECT p.seq FROM json_each($1) wanted CROSS JOIN products p ON p.sku = wanted.value",
+        postgres: "SELECT p.seq FROM products p WHERE p.sku = ANY($1::text[])",
+    };
+    let dialect = query.dialect();
     collect(
         query
-            .rows(
-                "SELECT p.seq FROM json_each($1) wanted CROSS JOIN products p ON p.sku = wanted.value",
-                vec![json_list(skus)],
-            )
+            .rows(SQL.of(dialect), vec![list(dialect, skus)])
             .await?,
     )
+}
+
+/// Row numbers for new products, ascending.
+#[derive(Debug)]
+pub struct NewSeqs(std::vec::IntoIter<i64>);
+
+impl NewSeqs {
+    /// Takes `count` of them. Those that are not used are not given again on PostgreSQL.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn take(tx: &Tx, count: usize) -> Result<Self, StoreError> {
+        const SQL: Sql = Sql {
+            // Products are never deleted, and one transaction writes at a time.
+            sqlite: "WITH RECURSIVE fresh (seq, more) AS (SELECT COALESCE(MAX(seq), 0) + 1, $1 - 1 FROM products \
+                     UNION ALL SELECT seq + 1, more - 1 FROM fresh WHERE more > 0) SELECT seq FROM fresh",
+            postgres: "SELECT nextval('products_seq') FROM generate_series(1, $1)",
+        };
+        let rows = match i64::try_from(count) {
+            Ok(count) if count > 0 => tx.all(SQL.of(tx.dialect()), args![count]).await?,
+            _ => Vec::new(),
+        };
+        Ok(Self(collect(rows)?.into_iter()))
+    }
+
+    /// The next one.
+    ///
+    /// # Errors
+    /// When more are asked for than were taken.
+    pub fn next(&mut self) -> Result<i64, StoreError> {
+        self.0.next().ok_or_else(|| StoreError::Statement {
+            message: "no row number was taken for a new product".to_owned(),
+        })
+    }
 }
 
 /// Which of these slugs are taken, and by the product with which SKU.
@@ -62,12 +102,11 @@ pub async fn slug_owners(
     query: &impl Query,
     slugs: &[&str],
 ) -> Result<Vec<(String, String)>, StoreError> {
-    pairs(
-        query,
-        "SELECT p.slug, p.sku FROM json_each($1) wanted CROSS JOIN products p ON p.slug = wanted.value",
-        json_list(slugs),
-    )
-    .await
+    const SQL: Sql = Sql {
+        sqlite: "SELECT p.slug, p.sku FROM json_each($1) wanted CROSS JOIN products p ON p.slug = wanted.value",
+        postgres: "SELECT p.slug, p.sku FROM products p WHERE p.slug = ANY($1::text[])",
+    };
+    pairs(query, SQL, slugs).await
 }
 
 /// Which of these variant SKUs are taken, and by the product with which SKU.
@@ -78,13 +117,13 @@ pub async fn variant_owners(
     query: &impl Query,
     skus: &[&str],
 ) -> Result<Vec<(String, String)>, StoreError> {
-    pairs(
-        query,
-        "SELECT v.sku, p.sku FROM json_each($1) wanted CROSS JOIN variants v ON v.sku = wanted.value \
-         JOIN products p ON p.seq = v.product_seq",
-        json_list(skus),
-    )
-    .await
+    const SQL: Sql = Sql {
+        sqlite: "SELECT v.sku, p.sku FROM json_each($1) wanted CROSS JOIN variants v ON v.sku = wanted.value \
+                 JOIN products p ON p.seq = v.product_seq",
+        postgres: "SELECT v.sku, p.sku FROM variants v JOIN products p ON p.seq = v.product_seq \
+                   WHERE v.sku = ANY($1::text[])",
+    };
+    pairs(query, SQL, skus).await
 }
 
 /// Rows of active products in a category whose price is next to `price_key`, at most `each` below and
@@ -121,11 +160,12 @@ pub async fn near_price(
 
 async fn pairs(
     query: &impl Query,
-    sql: &str,
-    list: Value,
+    sql: Sql,
+    keys: &[&str],
 ) -> Result<Vec<(String, String)>, StoreError> {
+    let dialect = query.dialect();
     query
-        .rows(sql, vec![list])
+        .rows(sql.of(dialect), vec![list(dialect, keys)])
         .await?
         .iter()
         .map(|row| Ok((row.get(0_usize)?, row.get(1_usize)?)))

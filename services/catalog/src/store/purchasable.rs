@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use contracts::hub::catalog::v1::{PurchasableVariant, VariantRef};
 use mesh::{
     Money,
-    store::{Row, StoreError},
+    store::{Dialect, Row, Sql, StoreError, Value},
 };
+use uuid::Uuid;
 
-use super::{Query, json_list, rows};
+use super::{Query, id, list, rows};
 use crate::domain::product::{Image, Status, display_name};
 
 macro_rules! select {
@@ -19,22 +20,47 @@ macro_rules! select {
         concat!(
             "SELECT wanted.value, v.variant_id, v.sku, v.attributes, v.price_minor, v.stock, v.is_sold, ",
             "p.product_id, p.slug, p.sku, p.name, p.price_minor, p.currency, p.tax_rate, p.status, p.category_slug, ",
-            "t.images FROM json_each($1) wanted CROSS JOIN ",
+            "t.images FROM ",
             $from,
             " JOIN product_texts t ON t.seq = p.seq"
         )
     };
 }
 
-const BY_VARIANT_ID: &str =
-    select!("variants v ON v.variant_id = wanted.value JOIN products p ON p.seq = v.product_seq");
-const BY_VARIANT_SKU: &str =
-    select!("variants v ON v.sku = wanted.value JOIN products p ON p.seq = v.product_seq");
-const BY_PRODUCT: &str = select!(
-    "products p ON p.product_id = wanted.value OR p.slug = wanted.value OR p.sku = wanted.value \
-     JOIN variants v ON v.product_seq = p.seq AND v.variant_id = (SELECT w.variant_id FROM variants w \
-     WHERE w.product_seq = p.seq AND w.is_sold ORDER BY w.position, w.variant_id LIMIT 1)"
-);
+const BY_VARIANT_ID: Sql = Sql {
+    sqlite: select!(
+        "json_each($1) wanted CROSS JOIN variants v ON v.variant_id = wanted.value \
+         JOIN products p ON p.seq = v.product_seq"
+    ),
+    postgres: select!(
+        "unnest($1::uuid[]) AS wanted (value) JOIN variants v ON v.variant_id = wanted.value \
+         JOIN products p ON p.seq = v.product_seq"
+    ),
+};
+const BY_VARIANT_SKU: Sql = Sql {
+    sqlite: select!(
+        "json_each($1) wanted CROSS JOIN variants v ON v.sku = wanted.value \
+         JOIN products p ON p.seq = v.product_seq"
+    ),
+    postgres: select!(
+        "unnest($1::text[]) AS wanted (value) JOIN variants v ON v.sku = wanted.value \
+         JOIN products p ON p.seq = v.product_seq"
+    ),
+};
+const BY_PRODUCT: Sql = Sql {
+    sqlite: select!(
+        "json_each($1) wanted CROSS JOIN products p \
+         ON p.product_id = wanted.value OR p.slug = wanted.value OR p.sku = wanted.value \
+         JOIN variants v ON v.product_seq = p.seq AND v.variant_id = (SELECT w.variant_id FROM variants w \
+         WHERE w.product_seq = p.seq AND w.is_sold ORDER BY w.position, w.variant_id LIMIT 1)"
+    ),
+    postgres: select!(
+        "unnest($1::text[], $2::uuid[]) AS wanted (value, id) JOIN products p \
+         ON p.product_id = wanted.id OR p.slug = wanted.value OR p.sku = wanted.value \
+         JOIN variants v ON v.product_seq = p.seq AND v.variant_id = (SELECT w.variant_id FROM variants w \
+         WHERE w.product_seq = p.seq AND w.is_sold ORDER BY w.position, w.variant_id LIMIT 1)"
+    ),
+};
 
 /// A variant and the names that its product is known by.
 struct Found {
@@ -74,12 +100,20 @@ pub async fn resolve(
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    collect(query, BY_VARIANT_ID, &ids, &mut variants).await?;
+    let dialect = query.dialect();
+    let known_form: Vec<Uuid> = ids.iter().filter_map(|text| id(text)).collect();
+    if !known_form.is_empty() {
+        let wanted = vec![list(dialect, &known_form)];
+        collect(query, BY_VARIANT_ID, wanted, &mut variants).await?;
+    }
     let skus: Vec<&str> = ids
         .into_iter()
         .filter(|key| !variants.contains_key(*key))
         .collect();
-    collect(query, BY_VARIANT_SKU, &skus, &mut variants).await?;
+    if !skus.is_empty() {
+        let wanted = vec![list(dialect, &skus)];
+        collect(query, BY_VARIANT_SKU, wanted, &mut variants).await?;
+    }
 
     let mut products = HashMap::new();
     let mut names: Vec<&str> = refs
@@ -90,7 +124,15 @@ pub async fn resolve(
         .collect();
     names.sort_unstable();
     names.dedup();
-    collect(query, BY_PRODUCT, &names, &mut products).await?;
+    if !names.is_empty() {
+        let mut wanted = vec![list(dialect, &names)];
+        // SQLite compares ids as the texts that they are.
+        if dialect == Dialect::Postgres {
+            let ids: Vec<Option<Uuid>> = names.iter().map(|text| id(text)).collect();
+            wanted.push(list(dialect, &ids));
+        }
+        collect(query, BY_PRODUCT, wanted, &mut products).await?;
+    }
 
     let answer = refs.iter().zip(0..).filter_map(|(wanted, index)| {
         let found = if wanted.variant_id.is_empty() {
@@ -116,14 +158,11 @@ pub async fn resolve(
 
 async fn collect(
     query: &impl Query,
-    sql: &str,
-    keys: &[&str],
+    sql: Sql,
+    wanted: Vec<Value>,
     found: &mut HashMap<String, Vec<Found>>,
 ) -> Result<(), StoreError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    for row in query.rows(sql, vec![json_list(keys)]).await? {
+    for row in query.rows(sql.of(query.dialect()), wanted).await? {
         if let Some(variant) = read(&row)? {
             found.entry(row.get(0_usize)?).or_default().push(variant);
         }

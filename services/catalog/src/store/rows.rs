@@ -4,24 +4,52 @@ use std::collections::{BTreeMap, HashMap};
 
 use mesh::{
     Currency, Money,
-    store::{Row, StoreError},
+    store::{Row, Sql, StoreError},
 };
 use serde::de::DeserializeOwned;
 
-use super::{Query, json_list};
+use super::{Query, list};
 use crate::domain::product::{Image, Pricing, Product, Status, Variant};
 
-const SELECT_PRODUCTS: &str = "SELECT p.seq, p.product_id, p.sku, p.slug, p.name, p.brand, p.category_slug, \
-     p.price_minor, p.currency, p.compare_at_minor, p.tax_rate, p.status, p.rating_milli, p.review_count, \
-     p.views, p.purchases, p.created_at, p.updated_at, p.published_at, p.version, p.content_hash, \
-     t.description, t.long_description, t.images, t.attributes \
-     FROM json_each($1) wanted CROSS JOIN products p ON p.seq = wanted.value \
-     JOIN product_texts t ON t.seq = p.seq ORDER BY wanted.key";
+macro_rules! select_products {
+    ($from:literal) => {
+        concat!(
+            "SELECT p.seq, p.product_id, p.sku, p.slug, p.name, p.brand, p.category_slug, p.price_minor, p.currency, ",
+            "p.compare_at_minor, p.tax_rate, p.status, p.rating_milli, p.review_count, p.views, p.purchases, ",
+            "p.created_at, p.updated_at, p.published_at, p.version, p.content_hash, ",
+            "t.description, t.long_description, t.images, t.attributes FROM ",
+            $from,
+            " JOIN product_texts t ON t.seq = p.seq ORDER BY wanted.key"
+        )
+    };
+}
 
-const SELECT_VARIANTS: &str = "SELECT v.product_seq, v.variant_id, v.sku, v.attributes, v.price_minor, v.position, \
-     v.stock, v.initial_stock, v.is_sold \
-     FROM json_each($1) wanted CROSS JOIN variants v ON v.product_seq = wanted.value \
-     ORDER BY v.product_seq, v.position, v.variant_id";
+macro_rules! select_variants {
+    ($from:literal) => {
+        concat!(
+            "SELECT v.product_seq, v.variant_id, v.sku, v.attributes, v.price_minor, v.position, ",
+            "v.stock, v.initial_stock, v.is_sold FROM ",
+            $from,
+            " ORDER BY v.product_seq, v.position, v.variant_id"
+        )
+    };
+}
+
+const SELECT_PRODUCTS: Sql = Sql {
+    sqlite: select_products!("json_each($1) wanted CROSS JOIN products p ON p.seq = wanted.value"),
+    postgres: select_products!(
+        "unnest($1::bigint[]) WITH ORDINALITY AS wanted (value, key) JOIN products p ON p.seq = wanted.value"
+    ),
+};
+
+const SELECT_VARIANTS: Sql = Sql {
+    sqlite: select_variants!(
+        "json_each($1) wanted CROSS JOIN variants v ON v.product_seq = wanted.value"
+    ),
+    postgres: select_variants!(
+        "unnest($1::bigint[]) AS wanted (value) JOIN variants v ON v.product_seq = wanted.value"
+    ),
+};
 
 /// Loads the products with these row numbers, in this order, with their variants. Two queries, however
 /// many products. Numbers without a row are left out.
@@ -32,16 +60,20 @@ pub async fn load(query: &impl Query, seqs: &[i64]) -> Result<Vec<Product>, Stor
     if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = json_list(seqs);
+    let dialect = query.dialect();
+    let wanted = list(dialect, seqs);
     let mut variants: HashMap<i64, Vec<Variant>> = HashMap::new();
-    for row in query.rows(SELECT_VARIANTS, vec![wanted.clone()]).await? {
+    for row in query
+        .rows(SELECT_VARIANTS.of(dialect), vec![wanted.clone()])
+        .await?
+    {
         variants
             .entry(row.get(0_usize)?)
             .or_default()
             .push(variant(&row)?);
     }
     query
-        .rows(SELECT_PRODUCTS, vec![wanted])
+        .rows(SELECT_PRODUCTS.of(dialect), vec![wanted])
         .await?
         .iter()
         .map(|row| {

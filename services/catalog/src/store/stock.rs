@@ -5,7 +5,7 @@ use mesh::{
     store::{StoreError, Tx},
 };
 
-use super::counters::Deltas;
+use super::{counters::Deltas, id, writes::Writes};
 
 /// Notes the units of a variant that can be promised. A variant that the catalog does not know is
 /// somebody else's business.
@@ -13,6 +13,9 @@ use super::counters::Deltas;
 /// # Errors
 /// See [`StoreError`].
 pub async fn note(tx: &Tx, variant_id: &str, available: i64) -> Result<(), StoreError> {
+    let Some(variant_id) = id(variant_id) else {
+        return Ok(());
+    };
     let Some(row) = tx
         .one(
             "UPDATE variants SET stock = $1 WHERE variant_id = $2 RETURNING product_seq",
@@ -26,8 +29,8 @@ pub async fn note(tx: &Tx, variant_id: &str, available: i64) -> Result<(), Store
     let Some(row) = tx
         .one(
             "SELECT p.in_stock, p.status, p.category_slug, EXISTS (SELECT 1 FROM variants v \
-             WHERE v.product_seq = p.seq AND v.is_sold = $2 AND v.stock > 0) FROM products p WHERE p.seq = $1",
-            args![seq, true],
+             WHERE v.product_seq = p.seq AND v.is_sold AND v.stock > 0) FROM products p WHERE p.seq = $1",
+            args![seq],
         )
         .await?
     else {
@@ -37,15 +40,15 @@ pub async fn note(tx: &Tx, variant_id: &str, available: i64) -> Result<(), Store
     if was == is {
         return Ok(());
     }
-    tx.execute(
+    let mut writes = Writes::new(tx.dialect());
+    writes.push(
         "UPDATE products SET in_stock = $1 WHERE seq = $2",
         args![is, seq],
-    )
-    .await?;
+    );
     if row.get::<&str>(1_usize)? == "active" {
         let mut deltas = Deltas::default();
         deltas.stock(row.get(2_usize)?, if is { 1 } else { -1 });
-        deltas.write(tx).await?;
+        deltas.write(&mut writes);
     }
-    Ok(())
+    writes.run(tx).await
 }

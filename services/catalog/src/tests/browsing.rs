@@ -2,7 +2,7 @@
 
 use contracts::hub::{
     catalog::v1::{
-        BatchGetVariantsRequest, GetProductRequest, ListFeaturedProductsRequest,
+        BatchGetVariantsRequest, GetProductRequest, ImportRow, ListFeaturedProductsRequest,
         ListProductFiltersRequest, ListProductsRequest, ListRelatedProductsRequest,
         SearchProductsRequest, VariantRef, catalog_service_server::CatalogService,
     },
@@ -180,6 +180,29 @@ async fn search_works_while_the_agent_does_not() {
         last = amount;
     }
     assert_eq!(search(&shop, words("")).await.len(), 20);
+}
+
+#[tokio::test]
+async fn what_is_called_so_comes_before_what_is_described_so() {
+    let shop = Shop::open().await;
+    let mut rows: Vec<ImportRow> = (0..4).map(row).collect();
+    // All have the word: two in a fact, the more popular ones, one in its name, one in its brand.
+    rows[0].attributes = [("use".to_owned(), "crème brûlée".to_owned())].into();
+    rows[0].review_count = 90;
+    rows[1].attributes = [("use".to_owned(), "Creme Brulee".to_owned())].into();
+    rows[1].review_count = 80;
+    rows[2].name = "Torch for Crème Brûlée".to_owned();
+    rows[2].review_count = 1;
+    rows[3].name = "Creme dish".to_owned();
+    rows[3].brand = "Brulée".to_owned();
+    rows[3].review_count = 2;
+    shop.import(rows).await;
+    let request = SearchProductsRequest {
+        q: "creme BRÛL".to_owned(),
+        ..Default::default()
+    };
+    let found = search(&shop, request).await;
+    assert_eq!(found, ["SKU-3", "SKU-2", "SKU-0", "SKU-1"]);
 }
 
 #[tokio::test]
