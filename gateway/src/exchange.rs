@@ -79,9 +79,10 @@ impl Exchange {
         }
     }
 
-    /// The context of calls that serve this request, still without caller or deadline.
+    /// The context of calls that serve this request, still without principal or deadline.
     pub fn context(&self, clock: &Clock) -> CallContext {
         CallContext::new(clock.clone(), Arc::clone(&self.request_id))
+            .with_caller(crate::service::NAME)
             .with_trace(self.trace)
             .with_client(self.client.clone())
     }

@@ -4,6 +4,8 @@
 //! (server layer, gateway, limits, cache, retries) asks this table, so there is no second place where
 //! a role, a limit or a deadline is written down. A contract with a gap does not start.
 
+mod graph;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -15,6 +17,7 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor, Value,
 };
 
+pub use graph::{CallGraph, Caller, CallerKind};
 pub use options::{Idempotency, Ownership, Priority, RateClass, Retry, Role};
 
 /// The deadline of an RPC that declares none.
@@ -25,6 +28,7 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 pub struct PolicyTable {
     methods: Arc<HashMap<String, Arc<MethodPolicy>>>,
     targets: Arc<BTreeMap<String, Arc<Target>>>,
+    graph: CallGraph,
 }
 
 /// A process target: what `hub serve --only` names.
@@ -34,7 +38,7 @@ pub struct Target {
     pub name: String,
     /// Default port of its gRPC listener.
     pub port: u16,
-    /// Full names of the RPC services that belong to it.
+    /// Full names of the RPC services that belong to it; the edge has none.
     pub services: Vec<String>,
 }
 
@@ -72,6 +76,8 @@ pub struct MethodPolicy {
     pub idempotency: Idempotency,
     /// Whether a client may send it again by itself.
     pub retry: Retry,
+    /// Whether it changes nothing (`idempotency_level = NO_SIDE_EFFECTS`), so that it may be hedged.
+    pub side_effect_free: bool,
     /// Who may see which rows.
     pub ownership: Ownership,
     /// What is shed first.
@@ -93,6 +99,11 @@ pub struct MethodPolicy {
 }
 
 impl MethodPolicy {
+    /// `hub.orders.v1.OrderService/GetOrder`: its name in the call graph.
+    pub fn name(&self) -> &str {
+        self.path.trim_start_matches('/')
+    }
+
     /// Whether the call is one message in and one message out.
     pub fn is_unary(&self) -> bool {
         !self.client_streaming && !self.server_streaming
@@ -109,7 +120,8 @@ impl PolicyTable {
     ///
     /// # Errors
     /// All gaps: an RPC without policy, role or rate class; one with neither REST binding nor
-    /// `no_rest_reason`, or with both; a service without target; a declared call of an unknown RPC.
+    /// `no_rest_reason`, or with both; a service without target; a declared call of an unknown RPC; a
+    /// consumer or task that is declared twice or under another target's name.
     pub fn from_pool(pool: &DescriptorPool) -> Result<Self, PolicyError> {
         let missing = |name: &str| PolicyError(vec![format!("option {name} is not declared")]);
         let extension = |name: &str| {
@@ -119,11 +131,33 @@ impl PolicyTable {
         let reader = Reader {
             policy: extension("hub.options.v1.policy")?,
             target: extension("hub.options.v1.target")?,
+            consumers: extension("hub.options.v1.consumers")?,
+            tasks: extension("hub.options.v1.tasks")?,
+            edge: extension("hub.options.v1.edge")?,
             http: extension("google.api.http")?,
         };
         let mut problems = Vec::new();
         let mut methods = HashMap::new();
         let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+        let mut callers = Vec::new();
+        for file in pool.files() {
+            let Some(edge) = read::<options::Edge>(&file.options(), &reader.edge) else {
+                continue;
+            };
+            let Some(target) = edge.target.and_then(target_of) else {
+                problems.push(format!("the edge in {} has no target", file.name()));
+                continue;
+            };
+            callers.push(Caller {
+                name: Arc::from(target.name.as_str()),
+                kind: CallerKind::Edge,
+                target: target.name.clone(),
+                calls: Default::default(),
+                events: Vec::new(),
+            });
+            callers.extend(declared(&target.name, edge.consumers, edge.tasks));
+            targets.insert(target.name.clone(), target);
+        }
         for service in pool.services() {
             if !service.package_name().starts_with("hub.") {
                 continue;
@@ -135,6 +169,12 @@ impl PolicyTable {
             let entry = targets.entry(target.name.clone()).or_insert(target);
             entry.services.push(service.full_name().to_owned());
             let target = entry.name.clone();
+            let declared_options = service.options();
+            callers.extend(declared(
+                &target,
+                read_all(&declared_options, &reader.consumers),
+                read_all(&declared_options, &reader.tasks),
+            ));
             for method in service.methods() {
                 match reader.method(&method, &target) {
                     Ok(policy) => {
@@ -144,16 +184,7 @@ impl PolicyTable {
                 }
             }
         }
-        for policy in methods.values() {
-            for call in &policy.calls {
-                if !methods.contains_key(&format!("/{call}")) {
-                    problems.push(format!(
-                        "{} calls {call}, which does not exist",
-                        policy.path
-                    ));
-                }
-            }
-        }
+        let graph = CallGraph::new(&methods, callers, &mut problems);
         if !problems.is_empty() {
             problems.sort();
             return Err(PolicyError(problems));
@@ -166,7 +197,22 @@ impl PolicyTable {
                     .map(|(name, target)| (name, Arc::new(target)))
                     .collect(),
             ),
+            graph,
         })
+    }
+
+    /// Who may call whom, and who hears which event.
+    pub fn graph(&self) -> &CallGraph {
+        &self.graph
+    }
+
+    /// The table with one more call in its graph, for tests of the runtime.
+    #[cfg(test)]
+    pub(crate) fn with_call(&self, caller: &str, rpc: &str) -> Self {
+        Self {
+            graph: self.graph.with_call(caller, rpc),
+            ..self.clone()
+        }
     }
 
     /// The policy of the RPC at `path`, for example `/hub.orders.v1.OrderService/GetOrder`.
@@ -193,20 +239,15 @@ impl PolicyTable {
 struct Reader {
     policy: ExtensionDescriptor,
     target: ExtensionDescriptor,
+    consumers: ExtensionDescriptor,
+    tasks: ExtensionDescriptor,
+    edge: ExtensionDescriptor,
     http: ExtensionDescriptor,
 }
 
 impl Reader {
     fn target(&self, service: &ServiceDescriptor) -> Option<Target> {
-        let target: options::Target = read(&service.options(), &self.target)?;
-        if target.name.is_empty() {
-            return None;
-        }
-        Some(Target {
-            name: target.name,
-            port: u16::try_from(target.port).ok()?,
-            services: Vec::new(),
-        })
+        target_of(read(&service.options(), &self.target)?)
     }
 
     fn method(&self, method: &MethodDescriptor, target: &str) -> Result<MethodPolicy, String> {
@@ -238,6 +279,12 @@ impl Reader {
             status @ 200..=299 => status as u16,
             other => return Err(format!("{path} declares success status {other}")),
         };
+        let side_effect_free = is_side_effect_free(&declared);
+        if side_effect_free && policy.retry() != Retry::Safe {
+            return Err(format!(
+                "{path} has no side effects, so it must declare retry: RETRY_SAFE"
+            ));
+        }
         let duration = |value: prost_types::Duration| {
             Duration::try_from(value).map_err(|_| format!("{path} declares a negative duration"))
         };
@@ -265,6 +312,7 @@ impl Reader {
                 .unwrap_or(DEFAULT_DEADLINE),
             idempotency: policy.idempotency(),
             retry: policy.retry(),
+            side_effect_free,
             ownership: policy.ownership(),
             priority: policy.priority(),
             mcp_tool: policy.mcp_tool,
@@ -277,6 +325,63 @@ impl Reader {
             service,
             path,
         })
+    }
+}
+
+fn target_of(target: options::Target) -> Option<Target> {
+    if target.name.is_empty() {
+        return None;
+    }
+    Some(Target {
+        name: target.name,
+        port: u16::try_from(target.port).ok()?,
+        services: Vec::new(),
+    })
+}
+
+/// The consumers and tasks of a target, as callers.
+fn declared(
+    target: &str,
+    consumers: Vec<options::Consumer>,
+    tasks: Vec<options::Task>,
+) -> impl Iterator<Item = Caller> {
+    let consumers = consumers.into_iter().map(|consumer| Caller {
+        kind: CallerKind::Consumer {
+            every_process: consumer.audience() == options::Audience::EveryProcess,
+        },
+        name: Arc::from(consumer.name),
+        target: target.to_owned(),
+        calls: consumer.calls.into_iter().collect(),
+        events: consumer.events,
+    });
+    let tasks = tasks.into_iter().map(|task| Caller {
+        kind: CallerKind::Task,
+        name: Arc::from(task.name),
+        target: target.to_owned(),
+        calls: task.calls.into_iter().collect(),
+        events: Vec::new(),
+    });
+    consumers.chain(tasks).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether the method says `option idempotency_level = NO_SIDE_EFFECTS`.
+fn is_side_effect_free(options: &DynamicMessage) -> bool {
+    options
+        .get_field_by_name("idempotency_level")
+        .and_then(|level| level.as_enum_number())
+        == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects as i32)
+}
+
+fn read_all<M: prost::Message + Default>(
+    options: &DynamicMessage,
+    extension: &ExtensionDescriptor,
+) -> Vec<M> {
+    match options.get_extension(extension).as_ref() {
+        Value::List(messages) => messages
+            .iter()
+            .filter_map(|value| value.as_message()?.transcode_to().ok())
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -304,7 +409,7 @@ mod tests {
         let mut ports = std::collections::HashSet::new();
         for target in table.targets() {
             assert!(ports.insert(target.port), "port {} twice", target.port);
-            assert!(!target.services.is_empty());
+            assert!(!target.services.is_empty() || target.name == "gateway");
         }
         for policy in table.iter() {
             assert!(

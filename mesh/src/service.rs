@@ -129,6 +129,11 @@ impl Service {
     pub fn name(&self) -> &'static str {
         self.name
     }
+
+    /// Its consumers of events.
+    pub fn consumers(&self) -> impl Iterator<Item = &dyn Consumer> {
+        self.consumers.iter().map(|(consumer, _)| consumer.as_ref())
+    }
 }
 
 impl fmt::Debug for Service {

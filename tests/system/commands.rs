@@ -82,7 +82,7 @@ async fn help_and_overviews_need_no_running_hub() {
     let help = hub_command(here, &["--help"], &[]).await;
     assert_eq!(help.code, Some(0));
     for command in [
-        "up", "serve", "services", "import", "openapi", "config", "sagas", "dlq",
+        "up", "serve", "services", "graph", "import", "openapi", "config", "sagas", "dlq",
     ] {
         assert!(
             help.stdout

@@ -24,6 +24,7 @@ pub enum Reason {
     InvalidCredentials,
     CsrfRejected,
     PermissionDenied,
+    CallUndeclared,
     NotFound,
     RouteNotFound,
     AlreadyExists,
@@ -103,6 +104,7 @@ reasons! {
     InvalidCredentials "INVALID_CREDENTIALS" Unauthenticated 401 "UNAUTHORIZED" "the credentials are not valid";
     CsrfRejected "CSRF_REJECTED" PermissionDenied 403 "FORBIDDEN" "the CSRF token is missing or does not match";
     PermissionDenied "PERMISSION_DENIED" PermissionDenied 403 "FORBIDDEN" "the caller may not do this";
+    CallUndeclared "CALL_UNDECLARED" PermissionDenied 403 "FORBIDDEN" "the contract does not declare this call";
     NotFound "NOT_FOUND" NotFound 404 "RESOURCE_NOT_FOUND" "the resource does not exist";
     RouteNotFound "ROUTE_NOT_FOUND" NotFound 404 "RESOURCE_NOT_FOUND" "no such route";
     AlreadyExists "ALREADY_EXISTS" AlreadyExists 409 "CONFLICT" "the resource already exists";

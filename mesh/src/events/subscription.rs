@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    rpc::acting_as,
     store::{Store, StoreError, panic_message},
 };
 
@@ -310,7 +311,11 @@ impl Subscription {
     }
 
     async fn react(&self, envelope: &Arc<Envelope>) -> Result<Effect, ReactError> {
-        let reaction = AssertUnwindSafe(self.consumer.react(envelope)).catch_unwind();
+        let reaction = AssertUnwindSafe(acting_as(
+            Arc::from(self.name()),
+            self.consumer.react(envelope),
+        ))
+        .catch_unwind();
         match self
             .clock
             .timeout(self.consumer.time_limit(), reaction)

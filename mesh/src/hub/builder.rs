@@ -35,6 +35,8 @@ pub struct HubBuilder {
     ids: Option<Ids>,
     data_dir: Option<PathBuf>,
     surroundings: Option<Arc<dyn Surroundings>>,
+    #[cfg(test)]
+    calls: Vec<(&'static str, &'static str)>,
 }
 
 impl HubBuilder {
@@ -65,6 +67,13 @@ impl HubBuilder {
     /// In a simulated world: disks, network and broker are its own.
     pub fn surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
         self.surroundings = Some(surroundings);
+        self
+    }
+
+    /// With a call on top of those that the contract declares.
+    #[cfg(test)]
+    pub(crate) fn with_call(mut self, caller: &'static str, rpc: &'static str) -> Self {
+        self.calls.push((caller, rpc));
         self
     }
 
@@ -105,6 +114,10 @@ impl HubBuilder {
             .map_err(|error| StartError::config("hub", format!("blob_url: {error}")))?;
         let pool = contracts::descriptor_pool();
         let policies = PolicyTable::from_pool(pool)?;
+        #[cfg(test)]
+        let policies = self.calls.iter().fold(policies, |policies, (caller, rpc)| {
+            policies.with_call(caller, rpc)
+        });
         let now = clock.clone();
         let validator = Validator::with_clock(pool, move || now.now())?;
         let draining = CancellationToken::new();

@@ -6,6 +6,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use super::Hub;
 use crate::{
     events,
     health::{Component, Need, Phase},
+    rpc::acting_as,
     service::{BoxError, Service, StartError, Task},
     telemetry,
 };
@@ -98,7 +100,8 @@ impl Hub {
         let name = task.name;
         let span = tracing::info_span!("task", service, name);
         let work = async move {
-            let run = AssertUnwindSafe(async { (task.run)(shutdown.clone()).await });
+            let caller = Arc::from(format!("{service}.{name}"));
+            let run = AssertUnwindSafe(acting_as(caller, (task.run)(shutdown.clone())));
             let outcome = run
                 .catch_unwind()
                 .await

@@ -18,6 +18,7 @@ use tower::Service;
 use super::{
     CallContext,
     breaker::Breaker,
+    caller::refused,
     peer::Peer,
     registry::{Method, Registry},
     retry::backoff,
@@ -107,6 +108,9 @@ impl Channel {
             return unknown(request.uri().path());
         };
         let context = self.context(&request);
+        if let Err(failure) = admit_from_outside(method, &context) {
+            return Status::from(failure).into_http();
+        }
         server::serve(registry, method, handler.as_ref(), context, request).await
     }
 
@@ -292,6 +296,14 @@ fn report(breaker: &Breaker, method: &Method, code: Code, took: Duration) {
         breaker.withdraw();
     } else {
         breaker.report(code);
+    }
+}
+
+/// Whether another process says who calls. That the caller declares the call is checked with its role.
+fn admit_from_outside(method: &Method, context: &CallContext) -> Result<(), Failure> {
+    match context.caller() {
+        Some(_) => Ok(()),
+        None => Err(refused("", method, "another process must say who calls")),
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 
 use tonic::Request;
 
+use super::caller::acting;
 use crate::{clock::Clock, hub::Hub, principal::Principal, telemetry::TraceContext};
 
 /// The caller, the trace and the deadline of a call. Cheap to clone.
@@ -21,6 +22,7 @@ pub struct CallContext(Arc<Facts>);
 #[derive(Clone, Debug)]
 struct Facts {
     principal: Principal,
+    caller: Option<Arc<str>>,
     request_id: Arc<str>,
     trace: TraceContext,
     deadline: Option<Instant>,
@@ -43,6 +45,7 @@ impl CallContext {
     pub fn new(clock: Clock, request_id: impl Into<Arc<str>>) -> Self {
         Self(Arc::new(Facts {
             principal: Principal::anonymous(),
+            caller: acting(),
             request_id: request_id.into(),
             trace: TraceContext::generate(),
             deadline: None,
@@ -73,7 +76,13 @@ impl CallContext {
         Self::new(Clock::system(), "")
     }
 
-    /// Who calls.
+    /// The RPC, consumer or task of the call graph that makes calls with this context. `None`: the program
+    /// itself, outside of all of them (a test, the seeding of the demo shop); its calls stay in the process.
+    pub fn caller(&self) -> Option<&str> {
+        self.0.caller.as_deref()
+    }
+
+    /// On whose behalf calls are made: a person, a guest, a service.
     pub fn principal(&self) -> &Principal {
         &self.0.principal
     }
@@ -144,7 +153,25 @@ impl CallContext {
         })
     }
 
-    /// With another caller.
+    /// As the node `caller` of the call graph. Handlers, consumers and tasks have theirs from the runtime.
+    #[must_use]
+    pub fn with_caller(&self, caller: impl Into<Arc<str>>) -> Self {
+        self.change(|facts| facts.caller = Some(caller.into()))
+    }
+
+    /// As the handler of an RPC that may take `limit` in all.
+    pub(super) fn serving(&self, rpc: &Arc<str>, limit: Duration) -> Self {
+        let end = self.0.clock.monotonic().checked_add(limit);
+        self.change(|facts| {
+            facts.caller = Some(Arc::clone(rpc));
+            facts.deadline = match (facts.deadline, end) {
+                (Some(known), Some(end)) => Some(known.min(end)),
+                (known, end) => known.or(end),
+            };
+        })
+    }
+
+    /// With another principal.
     #[must_use]
     pub fn with_principal(&self, principal: Principal) -> Self {
         self.change(|facts| facts.principal = principal)

@@ -9,6 +9,7 @@
 
 mod breaker;
 mod bulkhead;
+mod caller;
 mod channel;
 mod context;
 mod endpoint;
@@ -31,6 +32,7 @@ pub use wire::{MAX_MESSAGE, strip_internal_headers};
 pub use peer::InvalidPeer;
 pub use registry::RegisterError;
 
+pub(crate) use caller::acting_as;
 pub(crate) use endpoint::RpcService;
 pub(crate) use registry::{Registry, RegistryParts};
 

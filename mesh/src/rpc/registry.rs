@@ -1,7 +1,7 @@
 //! Which RPCs there are, which of them this process serves, and where the others are.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -43,6 +43,10 @@ pub(crate) struct Registry {
 /// One RPC.
 pub(super) struct Method {
     pub(super) policy: Arc<MethodPolicy>,
+    /// Its name in the call graph.
+    pub(super) name: Arc<str>,
+    /// Who may call it.
+    pub(super) callers: Arc<HashSet<Arc<str>>>,
     pub(super) slot: Arc<Slot>,
     pub(super) meters: Meters,
 }
@@ -123,6 +127,8 @@ impl Registry {
                 policy.path.clone(),
                 Method {
                     policy: Arc::clone(policy),
+                    name: Arc::from(policy.name()),
+                    callers: parts.policies.graph().callers_of(policy.name()),
                     slot: Arc::clone(slot),
                     meters: Meters::new(policy),
                 },

@@ -1,13 +1,13 @@
 //! The server layer: what happens around every handler, in this order.
 //!
-//! 1. the caller's role against the policy (the cheapest refusal first),
+//! 1. the caller's role against the policy (the cheapest refusal first), then the call graph,
 //! 2. the deadline, from here on,
 //! 3. one whole message; a sender that is slow takes nobody's place,
 //! 4. a place in the bulkhead, then the message against the rules of the contract,
 //! 5. the handler; a panic in it fails this call and nothing else,
 //! 6. what it answered, stripped of internals, and counted.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::{
     CallContext, RpcService,
+    caller::{acting_as, permit},
     registry::{Method, Registry},
     stream::GuardedStream,
     wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, unary_message},
@@ -46,13 +47,18 @@ pub(super) async fn serve(
         request_id = context.request_id(),
         trace_id = %format_args!("{:032x}", context.trace().trace_number()),
     );
-    let context = context.within(method.policy.deadline);
-    let response = guarded(registry, method, handler, &context, request)
-        .instrument(span.clone())
-        .await;
+    let served = context.serving(&method.name, method.policy.deadline);
+    let call = Call {
+        registry,
+        method,
+        handler,
+        caller: context.caller(),
+        context: &served,
+    };
+    let response = guarded(&call, request).instrument(span.clone()).await;
     let response = match response {
-        Ok(response) => span.in_scope(|| without_internals(response, &context)),
-        Err(failure) => span.in_scope(|| refusal(failure, &context)),
+        Ok(response) => span.in_scope(|| without_internals(response, &served)),
+        Err(failure) => span.in_scope(|| refusal(failure, &served)),
     };
     let code = failed_status(&response).map_or(Code::Ok, |status| status.code());
     method
@@ -61,15 +67,30 @@ pub(super) async fn serve(
     response
 }
 
-async fn guarded(
-    registry: &Registry,
-    method: &Method,
-    handler: &dyn RpcService,
-    context: &CallContext,
-    request: Request<Body>,
-) -> Result<Response<Body>, Failure> {
+/// One call on its way to its handler.
+struct Call<'a> {
+    registry: &'a Registry,
+    method: &'a Method,
+    handler: &'a dyn RpcService,
+    /// Who makes it; `None`: the program itself.
+    caller: Option<&'a str>,
+    /// What the handler gets: the caller there is the method itself.
+    context: &'a CallContext,
+}
+
+async fn guarded(call: &Call<'_>, request: Request<Body>) -> Result<Response<Body>, Failure> {
+    let Call {
+        registry,
+        method,
+        handler,
+        caller,
+        context,
+    } = *call;
     let policy = &method.policy;
     authorize(policy, context.principal())?;
+    if let Some(caller) = caller {
+        permit(caller, method)?;
+    }
     let work = async {
         let (parts, body) = request.into_parts();
         let (body, message) = if policy.client_streaming {
@@ -90,7 +111,8 @@ async fn guarded(
         }
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(context.clone());
-        AssertUnwindSafe(async { handler.serve(request).await })
+        let handled = async { acting_as(Arc::clone(&method.name), handler.serve(request)).await };
+        AssertUnwindSafe(handled)
             .catch_unwind()
             .await
             .map_err(|panic| Failure::internal(Panicked(panic_message(panic.as_ref()))))
@@ -113,7 +135,7 @@ async fn guarded(
 
 /// Checks the role. Who could still become somebody by signing in is told to; everybody else is told
 /// no. An RPC of services is for services only, however trusted the person.
-fn authorize(policy: &MethodPolicy, principal: &Principal) -> Result<(), Failure> {
+pub(super) fn authorize(policy: &MethodPolicy, principal: &Principal) -> Result<(), Failure> {
     if principal.at_least(policy.role) {
         return Ok(());
     }

@@ -27,6 +27,7 @@ const PRINCIPAL: HeaderName = HeaderName::from_static("x-hub-principal");
 const CLIENT_IP: HeaderName = HeaderName::from_static("x-hub-client-ip");
 const CLIENT_AGENT: HeaderName = HeaderName::from_static("x-hub-client-agent");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("x-hub-idempotency-key");
+const CALLER: HeaderName = HeaderName::from_static("x-hub-caller");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -55,6 +56,9 @@ pub(super) fn write_context(
         .seal(context.principal(), context.clock().now())
         .map_err(Failure::internal)?;
     put(headers, PRINCIPAL, &token);
+    if let Some(caller) = context.caller() {
+        put(headers, CALLER, caller);
+    }
     put(headers, REQUEST_ID, context.request_id());
     put(headers, TRACEPARENT, &context.traceparent());
     if let Some(ip) = context.client_ip() {
@@ -100,6 +104,9 @@ pub(super) fn read_context(
         )
         .caused_by(error)
     })?;
+    if let Some(caller) = text(headers, &CALLER).filter(|caller| is_id(caller)) {
+        context = context.with_caller(caller);
+    }
     context = context.with_principal(principal).with_client(Client {
         ip: text(headers, &CLIENT_IP).and_then(|ip| ip.parse::<IpAddr>().ok()),
         user_agent: text(headers, &CLIENT_AGENT).unwrap_or_default().to_owned(),
@@ -211,6 +218,7 @@ mod tests {
         let (clock, ids, seal) = fixture();
         let context = CallContext::new(clock.clone(), "r-9")
             .with_principal(Principal::guest("g"))
+            .with_caller("gateway")
             .with_client(Client {
                 ip: Some("10.0.0.7".parse().unwrap()),
                 user_agent: "curl/8".into(),
@@ -222,6 +230,7 @@ mod tests {
         write_context(&context, &seal, &mut headers).unwrap();
         let seen = read_context(&headers, &seal, &clock, &ids).unwrap();
         assert_eq!(seen.principal(), context.principal());
+        assert_eq!(seen.caller(), Some("gateway"));
         assert_eq!(seen.request_id(), "r-9");
         assert_eq!(seen.client_ip(), context.client_ip());
         assert_eq!(seen.user_agent(), "curl/8");
@@ -236,10 +245,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-hub-client-ip", HeaderValue::from_static("1.2.3.4"));
         headers.insert("x-hub-idempotency-key", HeaderValue::from_static("k"));
+        headers.insert("x-hub-caller", HeaderValue::from_static("gateway"));
         let seen = read_context(&headers, &seal, &clock, &ids).unwrap();
         assert!(seen.principal().is_anonymous());
         assert_eq!(seen.client_ip(), None);
         assert_eq!(seen.idempotency_key(), None);
+        assert_eq!(seen.caller(), None);
 
         headers.insert("x-hub-principal", HeaderValue::from_static("a.b.c"));
         let refused = read_context(&headers, &seal, &clock, &ids).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh::config::{Config, Sources};
 
 /// Holiday Peak Hub: a retail platform as a gRPC service mesh.
@@ -63,6 +63,8 @@ pub enum Command {
     Seed,
     /// List the services, their ports and what they are for
     Services,
+    /// Print who calls whom and who hears which event, as the contract declares it
+    Graph(GraphOptions),
     /// Create or update products from an NDJSON or CSV file
     Import(ImportOptions),
     /// Write configuration for Envoy, made from the contracts
@@ -104,6 +106,25 @@ pub struct ServeOptions {
     /// `hub services` shows for the first service]
     #[arg(long, value_name = "ADDR")]
     pub grpc: Option<SocketAddr>,
+}
+
+/// Options of `hub graph`.
+#[derive(Debug, Args)]
+pub struct GraphOptions {
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+    pub format: GraphFormat,
+}
+
+/// How the call graph is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum GraphFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For Graphviz
+    Dot,
 }
 
 /// Options of `hub import`.

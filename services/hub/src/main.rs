@@ -4,6 +4,7 @@ mod banner;
 mod cli;
 mod data_dir;
 mod envoy;
+mod graph;
 mod import;
 mod operator;
 mod overview;
@@ -58,6 +59,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Up(options) => run::up(&settings, &options).await,
         Command::Serve(options) => run::serve(&settings, &options).await,
         Command::Seed => run::seed(&settings).await,
+        Command::Graph(options) => graph::print(options.format),
         Command::Services => overview::services(&settings),
         Command::Config => overview::config(&settings).await,
         Command::Envoy(command) => envoy::write(&settings, &command),

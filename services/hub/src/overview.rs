@@ -11,9 +11,6 @@ use mesh::{Hub, policy::PolicyTable};
 
 use crate::{cli::Settings, run, targets::TARGETS};
 
-/// Port of the gateway's own gRPC listener in `hub serve`; it has no services in the contracts.
-const GATEWAY_GRPC_PORT: u16 = 50050;
-
 /// Prints what there is, with ports.
 pub fn services(settings: &Settings) -> anyhow::Result<()> {
     settings.load()?;
@@ -30,7 +27,7 @@ pub fn services(settings: &Settings) -> anyhow::Result<()> {
         println!(
             "{:<11} {:>6} {:>5}  {}",
             target.name,
-            port(&policies, target.name),
+            port(&policies, target.name).unwrap_or_default(),
             rpcs.get(target.name).copied().unwrap_or(0),
             target.purpose
         );
@@ -44,16 +41,15 @@ pub fn services(settings: &Settings) -> anyhow::Result<()> {
 /// Where `hub serve` listens for other processes unless told otherwise.
 ///
 /// # Errors
-/// Never for a name from [`TARGETS`].
+/// A target that the contract does not know.
 pub fn default_address(hub: &Hub, target: &str) -> anyhow::Result<SocketAddr> {
-    let port = port(hub.policies(), target);
+    let port = port(hub.policies(), target)
+        .with_context(|| format!("the contract gives {target} no port"))?;
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-fn port(policies: &PolicyTable, target: &str) -> u16 {
-    policies
-        .target(target)
-        .map_or(GATEWAY_GRPC_PORT, |target| target.port)
+fn port(policies: &PolicyTable, target: &str) -> Option<u16> {
+    policies.target(target).map(|target| target.port)
 }
 
 /// Prints the effective configuration: every section of every service, secrets redacted.
@@ -91,7 +87,7 @@ pub fn openapi() -> anyhow::Result<()> {
 }
 
 /// Writes a long text; a reader that has seen enough (`| head`) is no failure.
-fn write_out(text: &str) -> anyhow::Result<()> {
+pub fn write_out(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),

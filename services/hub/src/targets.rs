@@ -126,3 +126,58 @@ where
     hub.shutdown(crate::run::DRAIN).await;
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use mesh::policy::CallerKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_contract_declares_the_consumers_that_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Hub::builder()
+            .data_dir(folder.path())
+            .build()
+            .await
+            .unwrap();
+        let services = register(&hub, TARGETS).await.unwrap();
+        let registered: BTreeMap<String, (String, BTreeSet<&str>)> = services
+            .iter()
+            .flat_map(|service| {
+                service.consumers().map(|consumer| {
+                    let events = consumer.event_types().iter().copied().collect();
+                    let target = service.name().to_owned();
+                    (consumer.name().to_owned(), (target, events))
+                })
+            })
+            .collect();
+        let declared: BTreeMap<String, (String, BTreeSet<&str>)> = hub
+            .policies()
+            .graph()
+            .consumers()
+            .map(|consumer| {
+                let events = consumer.events.iter().map(String::as_str).collect();
+                (consumer.name.to_string(), (consumer.target.clone(), events))
+            })
+            .collect();
+        assert_eq!(registered, declared);
+        hub.shutdown(crate::run::DRAIN).await;
+    }
+
+    #[test]
+    fn targets_are_those_of_the_contract() {
+        let policies = mesh::PolicyTable::from_pool(contracts::descriptor_pool()).unwrap();
+        let contract: BTreeSet<&str> = policies
+            .targets()
+            .map(|target| target.name.as_str())
+            .collect();
+        let here: BTreeSet<&str> = TARGETS.iter().map(|target| target.name).collect();
+        assert_eq!(contract, here);
+        let edge = policies.graph().caller(GATEWAY).unwrap();
+        assert_eq!(edge.kind, CallerKind::Edge);
+    }
+}

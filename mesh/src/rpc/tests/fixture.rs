@@ -24,9 +24,12 @@ use contracts::hub::{
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use crate::{CallContext, Channel, Clock, Config, Failure, Hub, Service, Sources};
+use crate::{CallContext, Channel, Clock, Config, Failure, Hub, Principal, Service, Sources};
 
 pub(super) const USER: &str = "0190b3c4-7d2e-7a51-8c35-1f2e3d4c5b6a";
+
+const INVOKE: &str = "hub.agents.v1.AgentService/Invoke";
+const GET_USER: &str = "hub.identity.v1.DirectoryService/GetUser";
 
 /// Answers to `Invoke` by the agent's name.
 #[derive(Clone)]
@@ -92,6 +95,24 @@ impl AgentService for Agents {
                     session_id: user.phone,
                     ..InvokeResponse::default()
                 }))
+            }
+            "undeclared" => {
+                let nothing = ImportUsersRequest { users: Vec::new() };
+                self.directory
+                    .clone()
+                    .import_users(ctx.as_service("agents").call(nothing))
+                    .await?;
+                Ok(Response::new(Default::default()))
+            }
+            "forgets" => {
+                let context = CallContext::new(self.clock.clone(), "r-2")
+                    .with_principal(Principal::service("agents"));
+                let nothing = ImportUsersRequest { users: Vec::new() };
+                self.directory
+                    .clone()
+                    .import_users(context.call(nothing))
+                    .await?;
+                Ok(Response::new(Default::default()))
             }
             "stuck" => std::future::pending().await,
             "panic" => panic!("a secret of the handler"),
@@ -179,7 +200,7 @@ impl Process {
     }
 
     pub(super) fn anonymous(&self) -> CallContext {
-        CallContext::new(self.hub.clock().clone(), "r-1")
+        CallContext::new(self.hub.clock().clone(), "r-1").with_caller("gateway")
     }
 
     /// Listens on a free port like `hub serve`, and gives its address.
@@ -221,6 +242,7 @@ async fn start(clock: Clock, settings: &[(&str, &str)], serves: bool) -> Process
         .config(Config::load(&sources).unwrap())
         .clock(clock.clone())
         .data_dir(dir.path())
+        .with_call(INVOKE, GET_USER)
         .build()
         .await
         .unwrap();

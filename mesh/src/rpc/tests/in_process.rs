@@ -334,3 +334,39 @@ async fn a_unary_answer_has_its_status_in_the_trailers() {
     let body = response.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
 }
+
+#[tokio::test]
+async fn a_call_that_the_contract_does_not_declare_is_refused() {
+    let process = process(manual_clock(), &[]).await;
+    // Invoke declares GetUser (for these tests) but not ImportUsers; ListAgents declares nothing.
+    let refused = process
+        .agents()
+        .invoke(process.anonymous().call(invoke("undeclared")))
+        .await
+        .unwrap_err();
+    assert_eq!(Rendered::of(&refused).reason, Reason::CallUndeclared);
+    // The edge may call what people may call and nothing else, however trusted the caller.
+    let ctx = process
+        .anonymous()
+        .with_principal(Principal::service("gateway"));
+    let user = GetUserRequest {
+        user_id: USER.to_owned(),
+    };
+    let refused = process
+        .directory()
+        .get_user(ctx.call(user))
+        .await
+        .unwrap_err();
+    assert_eq!(Rendered::of(&refused).reason, Reason::CallUndeclared);
+}
+
+#[tokio::test]
+async fn a_handler_that_forgets_the_context_is_still_known() {
+    let process = process(manual_clock(), &[]).await;
+    let answer = process
+        .agents()
+        .invoke(process.anonymous().call(invoke("forgets")))
+        .await
+        .unwrap_err();
+    assert_eq!(Rendered::of(&answer).reason, Reason::CallUndeclared);
+}
