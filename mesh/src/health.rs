@@ -32,7 +32,8 @@ pub struct HealthReport {
 /// The health of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// `store:orders`, `task:orders/saga-deadlines`, `check:agents/search-index`, `bus`, `redis`, `blobs`.
+    /// `store:orders`, `task:orders/saga-deadlines`, `check:agents/search-index`, `bus`, `broker`, `redis`,
+    /// `blobs`.
     pub name: String,
     /// Whether it works.
     pub healthy: bool,

@@ -201,7 +201,8 @@ impl Hub {
         self.0.parts.lock().services.clone()
     }
 
-    /// Asks every part how it is: stores, services' checks, tasks, the bus, Redis and the blobs.
+    /// Asks every part how it is: stores, services' checks, tasks, the bus, the broker,
+    /// Redis and the blobs.
     pub async fn health(&self) -> HealthReport {
         let inner = &*self.0;
         let stores = inner.stores.lock().await.clone();
@@ -209,7 +210,7 @@ impl Hub {
             let parts = inner.parts.lock();
             (parts.checks.clone(), parts.failed_tasks.clone())
         };
-        let (stores, checks, bus, redis, blobs) = tokio::join!(
+        let (stores, checks, bus, broker, redis, blobs) = tokio::join!(
             futures::future::join_all(
                 stores
                     .iter()
@@ -230,6 +231,15 @@ impl Hub {
                 Ok(format!("{waiting} events waiting"))
             }),
             async {
+                if !inner.bus.has_broker() {
+                    return None;
+                }
+                let trouble = async { inner.bus.broker_trouble().map_or(Ok(String::new()), Err) };
+                let part = health::probe(&inner.clock, "broker".to_owned(), trouble).await;
+                // Outboxes keep what happens while it is away.
+                Some(part.optional())
+            },
+            async {
                 let redis = inner.cache.redis()?;
                 let part = health::probe(&inner.clock, "redis".to_owned(), redis.ping()).await;
                 Some(part.optional())
@@ -246,6 +256,7 @@ impl Hub {
         components.extend(stores);
         components.extend(checks);
         components.push(bus);
+        components.extend(broker);
         components.extend(redis);
         components.push(blobs.optional());
         components.sort_by(|a, b| a.name.cmp(&b.name));

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
+use crate::events::{BrokerAddress, EventsConfig};
 
 /// The `[hub]` section: what a process is and where its things are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,17 @@ impl Default for HubSettings {
             redis_url: Secret::default(),
             blob_url: String::new(),
             namespace: "hub".to_owned(),
+        }
+    }
+}
+
+impl HubSettings {
+    /// The broker of the installation, when it has one.
+    pub fn broker(&self, events: &EventsConfig) -> BrokerAddress {
+        BrokerAddress {
+            url: self.amqp_url.clone(),
+            namespace: self.namespace.clone(),
+            ca: Some(events.broker_ca.clone()).filter(|path| !path.as_os_str().is_empty()),
         }
     }
 }

@@ -513,6 +513,13 @@ impl Bus {
             .map(|(_, progress)| progress.clone())
     }
 
+    /// How many events of a store are handed over and not taken.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self, store: &Store) -> usize {
+        self.progress_of(store)
+            .map_or(0, |progress| progress.in_flight())
+    }
+
     /// Shows how many dead letters wait for a decision.
     async fn count_dead_letters(&self) -> Result<(), StoreError> {
         let stores = {

@@ -143,7 +143,7 @@ impl HubBuilder {
             cache,
             blobs,
             bus: match &self.surroundings {
-                None => Bus::new(events, clock.clone()),
+                None => bus(&settings, events, &clock, &ids)?,
                 Some(world) => Bus::simulated(events, clock.clone(), Arc::clone(world)),
             },
             surroundings: self.surroundings,
@@ -184,18 +184,35 @@ async fn cache(
     Ok(Cache::over_redis(redis, clock.clone(), ids.clone()))
 }
 
+/// The bus: over a broker when there is one.
+fn bus(
+    settings: &HubSettings,
+    config: EventsConfig,
+    clock: &Clock,
+    ids: &Ids,
+) -> Result<Bus, StartError> {
+    if settings.amqp_url.expose().is_empty() {
+        return Ok(Bus::new(config, clock.clone()));
+    }
+    let address = settings.broker(&config);
+    Ok(Bus::over(
+        address,
+        Vec::new(),
+        config,
+        clock.clone(),
+        ids.clone(),
+    )?)
+}
+
 /// An address of an engine that this version cannot use must not be ignored: whoever sets it believes that
 /// the data goes there.
 fn refuse_engines(settings: &HubSettings) -> Result<(), StartError> {
-    for (key, variable, engine, url) in [
-        (
-            "database_url",
-            "DATABASE_URL",
-            "PostgreSQL",
-            &settings.database_url,
-        ),
-        ("amqp_url", "AMQP_URL", "RabbitMQ", &settings.amqp_url),
-    ] {
+    for (key, variable, engine, url) in [(
+        "database_url",
+        "DATABASE_URL",
+        "PostgreSQL",
+        &settings.database_url,
+    )] {
         if !url.expose().is_empty() {
             return Err(StartError::config(
                 "hub",

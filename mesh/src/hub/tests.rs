@@ -145,7 +145,7 @@ async fn what_is_wrong_at_start_is_one_line_that_names_it() {
         ("mesh.internal_key", "short", "internal_key"),
         ("hub.listen", "everywhere", "listen"),
         ("hub.database_url", "postgres://u:p@db/hub", "DATABASE_URL"),
-        ("hub.amqp_url", "amqp://mq", "AMQP_URL"),
+        ("hub.amqp_url", "rabbit://mq", "AMQP_URL"),
         ("hub.redis_url", "http://cache", "redis_url"),
         ("hub.blob_url", "ftp://pictures", "blob_url"),
         ("mesh.concurency", "1", "concurency"),

@@ -111,7 +111,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
         .map(|target| target.name)
         .filter(|name| !chosen.iter().any(|target| target.name == *name))
         .collect();
-    if !elsewhere.is_empty() {
+    if !elsewhere.is_empty() && !hub.bus().has_broker() {
         tracing::warn!(
             elsewhere = elsewhere.join(", "),
             "events stay in this process: services that run elsewhere do not hear of them"

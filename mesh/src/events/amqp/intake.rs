@@ -11,8 +11,8 @@ use futures::StreamExt;
 use lapin::{
     Channel,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
-        QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions,
+        QueueDeclareOptions,
     },
     types::FieldTable,
 };
@@ -74,6 +74,22 @@ struct Tap {
     channel: Channel,
     consumer: lapin::Consumer,
     acks: Arc<Acks>,
+}
+
+impl Drop for Tap {
+    /// Closes the channel, which gives everything back in one step. Left to itself the consumer would cancel
+    /// itself first.
+    fn drop(&mut self) {
+        let (channel, consumer) = (self.channel.clone(), self.consumer.clone());
+        // Without a runtime the process is ending, and with it the connection.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // It fails when the channel is closed already.
+                let _ = channel.close(200, "OK".into()).await;
+                drop(consumer);
+            });
+        }
+    }
 }
 
 impl Intake {
@@ -270,7 +286,8 @@ impl Intake {
         }
     }
 
-    /// Takes nothing more, acknowledges what the lanes finish and gives the rest back.
+    /// Acknowledges what the lanes finish and gives the rest back. The consumer stays until then: if it were
+    /// cancelled, the next one would get later messages before the ones that are given back.
     async fn leave(&self, tap: &Tap) -> End {
         if let Err(error) = self.try_to_leave(tap).await {
             // What was not acknowledged is delivered again, and known.
@@ -280,9 +297,6 @@ impl Intake {
     }
 
     async fn try_to_leave(&self, tap: &Tap) -> lapin::Result<()> {
-        tap.channel
-            .basic_cancel(tap.consumer.tag(), BasicCancelOptions::default())
-            .await?;
         loop {
             acknowledge(tap).await?;
             tokio::select! {

@@ -31,6 +31,9 @@ pub use address::BrokerAddress;
 pub use names::{SLOTS, slot};
 pub use topology::{Group, Topology};
 
+#[cfg(test)]
+pub(super) use names::routing_key as routing_key_of;
+
 use self::{
     intake::{Intake, Source},
     link::{Link, Purpose},

@@ -64,7 +64,7 @@ impl Names {
 }
 
 /// The routing key of an event: its type and the slot of its ordering key, `OrderCreated.07`.
-pub(super) fn routing_key(event_type: &str, ordering_key: &str) -> String {
+pub(in crate::events) fn routing_key(event_type: &str, ordering_key: &str) -> String {
     format!("{event_type}.{:02}", slot(ordering_key))
 }
 

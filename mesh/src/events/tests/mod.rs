@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod broker;
 mod crash;
 mod delivery;
 mod failures;
