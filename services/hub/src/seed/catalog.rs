@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use catalog::import_file::read_ndjson;
 use contracts::hub::catalog::v1::{
-    CreateCategoryRequest, ImportProductsRequest,
+    CreateCategoryRequest, ImportProductsRequest, ImportRow,
     catalog_management_service_client::CatalogManagementServiceClient,
 };
 use serde::Deserialize;
@@ -16,20 +16,32 @@ const PRODUCTS: &str = include_str!("../../demo/products.ndjson");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DemoCategory {
-    slug: String,
-    name: String,
+pub(super) struct DemoCategory {
+    pub(super) slug: String,
+    pub(super) name: String,
     description: String,
     #[serde(default)]
     parent_slug: String,
-    image_url: String,
+    pub(super) image_url: String,
     position: i32,
+}
+
+/// The categories of the demo.
+pub(super) fn demo_categories() -> anyhow::Result<Vec<DemoCategory>> {
+    Ok(serde_json::from_str(CATEGORIES)?)
+}
+
+/// The products of the demo.
+pub(super) fn demo_products() -> anyhow::Result<Vec<ImportRow>> {
+    read_ndjson(PRODUCTS.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| anyhow::anyhow!("line {}: {}", error.line, error.message))
 }
 
 impl Seeder<'_> {
     pub(super) async fn categories(&self) -> anyhow::Result<()> {
         let mut client = CatalogManagementServiceClient::new(self.hub.channel());
-        for category in serde_json::from_str::<Vec<DemoCategory>>(CATEGORIES)? {
+        for category in demo_categories()? {
             let request = CreateCategoryRequest {
                 slug: category.slug,
                 name: category.name,
@@ -49,9 +61,7 @@ impl Seeder<'_> {
     }
 
     pub(super) async fn products(&self) -> anyhow::Result<()> {
-        let rows = read_ndjson(PRODUCTS.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| anyhow::anyhow!("line {}: {}", error.line, error.message))?;
+        let rows = demo_products()?;
         let answer = CatalogManagementServiceClient::new(self.hub.channel())
             .import_products(self.call(ImportProductsRequest { rows }))
             .await?

@@ -7,6 +7,7 @@
 mod catalog;
 mod mark;
 mod orders;
+mod pictures;
 mod promos;
 mod users;
 
@@ -41,6 +42,8 @@ pub async fn demo_shop(hub: &Hub) -> anyhow::Result<()> {
         return Ok(());
     }
     let seeder = Seeder { hub };
+    // Before what shows them.
+    seeder.pictures().await.context("pictures")?;
     seeder.categories().await.context("categories")?;
     seeder.products().await.context("products")?;
     seeder.users().await.context("users")?;
