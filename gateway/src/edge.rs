@@ -1,27 +1,28 @@
 //! Everything that requests are served with, put together once.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use mesh::{CallContext, Failure, Hub, Principal, rpc::GrpcRoutes};
 use transcoding::{Options, Transcoder};
 
 use crate::{
     GatewayError,
-    auth::{self, Authenticator, Caller, GuestDesk, Via, cookies::CookieJar},
+    admission::{Admission, Memory, Question, Sharing, Verdict},
+    auth::{Authenticator, Caller, GuestDesk, cookies::CookieJar},
     call::Backend,
     config::{AuthConfig, GatewayConfig, Network},
     cors::Cors,
     exchange::Exchange,
     idempotency::Ledger,
-    limits::{Limits, Standing},
+    images::Images,
+    limits::Standing,
     pages::Pages,
     routes::{Route, Routes, describe_metrics},
-    shared_cache::{GenerationMark, SharedCache},
+    shared_cache::{Generation, SharedCache},
 };
 
 /// The parts of the edge.
@@ -36,10 +37,11 @@ pub struct Edge {
     pub auth: Authenticator,
     pub guests: GuestDesk,
     pub cookies: CookieJar,
-    pub limits: Limits,
+    pub admission: Admission,
     pub cors: Cors,
     pub shared: SharedCache,
     pub pages: Pages,
+    pub images: Images,
     ledger: OnceLock<Arc<Ledger>>,
 }
 
@@ -90,15 +92,16 @@ impl Edge {
             auth: Authenticator::new(hub, &auth),
             guests: GuestDesk::new(hub.channel()),
             cookies,
-            limits: Limits::new(hub.limits(), clock.clone()),
+            admission: Admission::new(hub),
             cors: Cors::new(&config.origins(hub.profile()))?,
             shared: SharedCache::new(
-                GenerationMark::new(hub.cache().clone(), hub.ids().clone()),
+                Memory::of(hub),
                 config.cache_mebibytes.saturating_mul(1024 * 1024),
                 Duration::from_secs(config.cache_seconds),
                 clock,
             ),
             pages: Pages::new(hub),
+            images: Images::new(hub.blobs().clone()),
             transcoder,
             ledger: OnceLock::new(),
             hub: hub.clone(),
@@ -135,39 +138,72 @@ impl Edge {
         context: &CallContext,
         notes: &mut Notes,
     ) -> Result<Caller, Failure> {
-        match self.auth.caller(headers, route, context).await {
-            Ok(caller) => {
-                notes.caller = Some(caller.clone());
-                if caller.via == Via::WorthlessCookie {
-                    self.cookies.drop_access(&mut notes.headers);
+        let rejected = match self.auth.caller(headers, context).await {
+            Ok(proven) => {
+                let verdict = self
+                    .admission
+                    .ask(Question {
+                        class: route.policy.rate_class,
+                        principal: &proven.caller.principal,
+                        address: exchange.address(),
+                        session: &proven.session,
+                        sharing: Sharing::Own,
+                    })
+                    .await;
+                if verdict.revoked {
+                    proven.revoked()
+                } else {
+                    notes.caller = Some(proven.caller.clone());
+                    notes.standing = verdict.standing;
+                    self.admit(notes)?;
+                    return Ok(proven.caller);
                 }
-                self.draw(route, &caller.principal, exchange.address(), notes)?;
-                Ok(caller)
             }
-            Err(failure) => {
-                if auth::is_worthless(&failure) && !headers.contains_key(header::AUTHORIZATION) {
-                    self.cookies.drop_access(&mut notes.headers);
-                }
-                self.draw(route, &Principal::anonymous(), exchange.address(), notes)?;
-                Err(failure)
-            }
+            Err(rejected) => rejected,
+        };
+        if rejected.is_worthless_cookie() {
+            self.cookies.drop_access(&mut notes.headers);
         }
+        let outcome = rejected.forgiven(route);
+        if let Ok(caller) = &outcome {
+            notes.caller = Some(caller.clone());
+        }
+        self.draw(route, exchange, Sharing::Own, notes).await?;
+        outcome
     }
 
-    /// Takes one request to `route` out of the caller's budget.
+    /// Takes one request to `route` out of the budget of an anonymous caller. Gives the generation of
+    /// shared answers.
     ///
     /// # Errors
     /// The budget is used up.
-    pub fn draw(
+    pub async fn draw(
         &self,
         route: &Route,
-        principal: &Principal,
-        address: IpAddr,
+        exchange: &Exchange,
+        sharing: Sharing,
         notes: &mut Notes,
-    ) -> Result<(), Failure> {
-        notes.standing = self
-            .limits
-            .draw(route.policy.rate_class, principal, address);
+    ) -> Result<Generation, Failure> {
+        let Verdict {
+            standing,
+            generation,
+            ..
+        } = self
+            .admission
+            .ask(Question {
+                class: route.policy.rate_class,
+                principal: &Principal::anonymous(),
+                address: exchange.address(),
+                session: "",
+                sharing,
+            })
+            .await;
+        notes.standing = standing;
+        self.admit(notes)?;
+        Ok(generation)
+    }
+
+    fn admit(&self, notes: &Notes) -> Result<(), Failure> {
         notes.standing.as_ref().map_or(Ok(()), Standing::admit)
     }
 

@@ -11,6 +11,7 @@
 //!                         └─ gRPC(-Web) ── credentials, limits, policy ───────────┴─ mesh
 //! ```
 
+mod admission;
 mod auth;
 mod body;
 mod call;
@@ -21,6 +22,7 @@ mod etag;
 mod exchange;
 mod grpc;
 mod idempotency;
+mod images;
 mod limits;
 mod listen;
 mod openapi;

@@ -4,6 +4,9 @@
 //! Callers are known by user or guest id, anonymous ones by address. Credential checks draw from a
 //! tenth of the anonymous budget per address whoever calls, which slows guessing down without
 //! locking anybody out of the shop.
+//!
+//! Here a gateway counts alone; [`admission`](crate::admission) asks Redis to count for all of them
+//! while it is there. Both follow the generic cell rate algorithm (GCRA), so callers see no difference.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -70,6 +73,19 @@ pub struct Limits {
     checks: AtomicU64,
 }
 
+/// One request and the budget that it is taken out of.
+#[derive(Clone, Copy)]
+pub struct Charge<'a> {
+    budget: &'a Budget,
+    payer: Payer<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Payer<'a> {
+    Site(u128),
+    Subject(&'a str),
+}
+
 /// What is left of a caller's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -109,13 +125,13 @@ impl Limits {
         }
     }
 
-    /// Takes one request out of the caller's budget; `None` where there is no limit.
-    pub fn draw(
-        &self,
+    /// Whose budget a request is taken out of; `None` where there is no limit.
+    pub fn charge<'a>(
+        &'a self,
         class: RateClass,
-        principal: &Principal,
+        principal: &'a Principal,
         address: IpAddr,
-    ) -> Option<Standing> {
+    ) -> Option<Charge<'a>> {
         let budget = match (class, principal.role()) {
             (RateClass::Unlimited, _) => return None,
             (RateClass::Credentials, _) => &self.credentials,
@@ -127,34 +143,29 @@ impl Limits {
         }
         .as_ref()?;
         let by_address = class == RateClass::Credentials || principal.is_anonymous();
-        let key = if by_address {
-            self.hasher.hash_one(site(address))
+        let payer = if by_address {
+            Payer::Site(site(address))
         } else {
-            self.hasher.hash_one(principal.subject())
+            Payer::Subject(principal.subject())
         };
-        let standing = match budget.limiter.check_key(&key) {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                Standing {
-                    name: budget.name,
-                    quota: budget.quota,
-                    remaining,
-                    wait: WINDOW * budget.quota.saturating_sub(remaining) / budget.quota,
-                    admitted: true,
-                }
-            }
-            Err(until) => Standing {
-                name: budget.name,
-                quota: budget.quota,
-                remaining: 0,
-                wait: until.wait_time_from(budget.limiter.clock().now()),
-                admitted: false,
-            },
+        Some(Charge { budget, payer })
+    }
+
+    /// Takes one request out of the budget as this gateway knows it.
+    pub fn draw(&self, charge: &Charge<'_>) -> Standing {
+        let key = match charge.payer {
+            Payer::Site(site) => self.hasher.hash_one(site),
+            Payer::Subject(subject) => self.hasher.hash_one(subject),
+        };
+        let limiter = &charge.budget.limiter;
+        let standing = match limiter.check_key(&key) {
+            Ok(state) => charge.admitted(state.remaining_burst_capacity()),
+            Err(until) => charge.refused(until.wait_time_from(limiter.clock().now())),
         };
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.sweep();
         }
-        Some(standing)
+        standing
     }
 
     /// Forgets callers whose budget is whole again. A caller costs 16 bytes until then, and not more
@@ -177,6 +188,51 @@ impl Limits {
             }
         }
     }
+}
+
+impl Charge<'_> {
+    /// The name of the caller's budget, the same at every gateway.
+    pub fn name(&self) -> String {
+        let budget = self.budget.name;
+        match self.payer {
+            Payer::Site(site) => format!("limit:{budget}:{site:x}"),
+            Payer::Subject(subject) => format!("limit:{budget}:{subject}"),
+        }
+    }
+
+    /// Time from one request to the next at the rate of the budget, in microseconds. Rounded down, so
+    /// that the whole budget fits into the window.
+    pub fn interval(&self) -> u64 {
+        (window_micros() / u64::from(self.budget.quota)).max(1)
+    }
+
+    /// The request may go on, and so many more.
+    pub fn admitted(&self, remaining: u32) -> Standing {
+        let quota = self.budget.quota;
+        Standing {
+            name: self.budget.name,
+            quota,
+            remaining,
+            wait: WINDOW * quota.saturating_sub(remaining) / quota,
+            admitted: true,
+        }
+    }
+
+    /// The request is one too many; the next may come after `wait`.
+    pub fn refused(&self, wait: Duration) -> Standing {
+        Standing {
+            name: self.budget.name,
+            quota: self.budget.quota,
+            remaining: 0,
+            wait,
+            admitted: false,
+        }
+    }
+}
+
+/// The time in which a budget fills up, in microseconds.
+pub fn window_micros() -> u64 {
+    WINDOW.as_secs() * 1_000_000
 }
 
 impl Standing {
@@ -239,6 +295,16 @@ mod tests {
 
     use super::*;
 
+    fn draw(
+        limits: &Limits,
+        class: RateClass,
+        principal: &Principal,
+        address: IpAddr,
+    ) -> Option<Standing> {
+        let charge = limits.charge(class, principal, address)?;
+        Some(limits.draw(&charge))
+    }
+
     fn limits(clock: &Clock) -> Limits {
         Limits::new(
             &RateLimits {
@@ -278,11 +344,11 @@ mod tests {
         let customer = user(Role::Customer, "u-1");
         let home = address("192.0.2.1");
         for left in (0..5).rev() {
-            let standing = limits.draw(RateClass::Standard, &customer, home).unwrap();
+            let standing = draw(&limits, RateClass::Standard, &customer, home).unwrap();
             assert!(standing.admitted);
             assert_eq!(standing.remaining, left);
         }
-        let refused = limits.draw(RateClass::Standard, &customer, home).unwrap();
+        let refused = draw(&limits, RateClass::Standard, &customer, home).unwrap();
         let failure = refused.admit().unwrap_err();
         assert_eq!(failure.reason(), Reason::RateLimited);
         let mut headers = HeaderMap::new();
@@ -293,15 +359,13 @@ mod tests {
         // Another customer at the same address has a budget of his own.
         let other = user(Role::Customer, "u-2");
         assert!(
-            limits
-                .draw(RateClass::Standard, &other, home)
+            draw(&limits, RateClass::Standard, &other, home)
                 .unwrap()
                 .admitted
         );
         clock.advance(Duration::from_secs(12));
         assert!(
-            limits
-                .draw(RateClass::Standard, &customer, home)
+            draw(&limits, RateClass::Standard, &customer, home)
                 .unwrap()
                 .admitted
         );
@@ -311,17 +375,9 @@ mod tests {
     fn zero_means_no_limit() {
         let limits = limits(&clock());
         let admin = user(Role::Admin, "a");
-        assert!(
-            limits
-                .draw(RateClass::Standard, &admin, address("::1"))
-                .is_none()
-        );
+        assert!(draw(&limits, RateClass::Standard, &admin, address("::1")).is_none());
         let anonymous = Principal::anonymous();
-        assert!(
-            limits
-                .draw(RateClass::Unlimited, &anonymous, address("::1"))
-                .is_none()
-        );
+        assert!(draw(&limits, RateClass::Unlimited, &anonymous, address("::1")).is_none());
     }
 
     #[test]
@@ -331,24 +387,26 @@ mod tests {
         for role in ["a", "b", "c"] {
             let someone = user(Role::Customer, role);
             assert!(
-                limits
-                    .draw(RateClass::Credentials, &someone, attacker)
+                draw(&limits, RateClass::Credentials, &someone, attacker)
                     .unwrap()
                     .admitted
             );
         }
         let anonymous = Principal::anonymous();
         assert!(
-            !limits
-                .draw(RateClass::Credentials, &anonymous, attacker)
+            !draw(&limits, RateClass::Credentials, &anonymous, attacker)
                 .unwrap()
                 .admitted
         );
         assert!(
-            limits
-                .draw(RateClass::Credentials, &anonymous, address("192.0.2.2"))
-                .unwrap()
-                .admitted
+            draw(
+                &limits,
+                RateClass::Credentials,
+                &anonymous,
+                address("192.0.2.2")
+            )
+            .unwrap()
+            .admitted
         );
     }
 
@@ -371,7 +429,8 @@ mod tests {
         let limits = limits(&clock);
         let anonymous = Principal::anonymous();
         for number in 0..2_000u32 {
-            limits.draw(
+            draw(
+                &limits,
                 RateClass::Standard,
                 &anonymous,
                 IpAddr::from(number.to_be_bytes()),

@@ -2,7 +2,7 @@
 //!
 //! 1. its facts are read: id, trace, client, origin;
 //! 2. a head that is too large is refused, a preflight is answered;
-//! 3. pages (health, metrics, documents) are served;
+//! 3. pictures and pages (health, metrics, documents) are served;
 //! 4. the face that its content type names serves it;
 //! 5. the response gets what all responses have: id and trace, limits, CORS, security headers;
 //! 6. it is counted and logged, without query strings, bodies or credentials.
@@ -74,6 +74,9 @@ async fn rest<B: Inbound>(
     body: B,
     notes: &mut Notes,
 ) -> Response<EdgeBody> {
+    if let Some(image) = edge.images.serve(&parts).await {
+        return image.unwrap_or_else(|refusal| refuse(edge, exchange, refusal));
+    }
     if let Some(page) = edge.pages.serve(&edge.hub, &edge.transcoder, &parts).await {
         return page.unwrap_or_else(|refusal| refuse(edge, exchange, refusal));
     }

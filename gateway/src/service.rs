@@ -1,19 +1,20 @@
-//! What the gateway registers with the hub: its store, and a consumer of product events.
+//! What the gateway registers with the hub: its store, and what it hears of products and sessions.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use mesh::{
     Hub, Service, StartError,
-    events::{Consumer, Effect, Envelope, ReactError},
+    events::{Audience, Consumer, Data, Effect, Envelope, ReactError},
 };
 
 use crate::{
+    admission::Memory,
     body::BoxError,
     config::{AuthConfig, GatewayConfig},
     cors::Cors,
     idempotency::{Ledger, MIGRATIONS},
-    shared_cache::GenerationMark,
 };
 
 /// Name of the gateway among the services, and of its store.
@@ -37,14 +38,16 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .map_err(|error| wrong("gateway.cors_origins", error.into()))?;
     auth.check(hub.profile())
         .map_err(|error| wrong("auth", error.into()))?;
+    warn_of_a_lonely_ledger(hub);
     let ledger = ledger(hub).await?;
     let store = hub.store(NAME, MIGRATIONS).await?;
     let clock = hub.clock().clone();
     Ok(Service::builder(NAME)
         .store(store)
         .consumer(ForgetSharedAnswers {
-            generation: GenerationMark::new(hub.cache().clone(), hub.ids().clone()),
+            memory: Memory::of(hub),
         })
+        .consumer(RefuseEndedSessions::of(hub))
         .task("purge-idempotency", move |shutdown| async move {
             loop {
                 tokio::select! {
@@ -66,12 +69,24 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .build())
 }
 
+/// Redis means several processes. With a file for a store each gateway among them would have a ledger of
+/// its own, and a request that is sent again to another one would be run again.
+fn warn_of_a_lonely_ledger(hub: &Hub) {
+    let settings = hub.settings();
+    if !settings.redis_url.expose().is_empty() && settings.database_url.expose().is_empty() {
+        tracing::warn!(
+            "idempotency keys are kept by this gateway alone; run one gateway, or set DATABASE_URL for all"
+        );
+    }
+}
+
 /// The ledger in the gateway's store.
 pub async fn ledger(hub: &Hub) -> Result<Ledger, StartError> {
     let config: GatewayConfig = hub.config(NAME)?;
     let store = hub.store(NAME, MIGRATIONS).await?;
     Ok(Ledger::new(
         store,
+        hub.cache(),
         hub.clock().clone(),
         hub.ids().clone(),
         config.idempotency_hours,
@@ -80,7 +95,7 @@ pub async fn ledger(hub: &Hub) -> Result<Ledger, StartError> {
 
 /// Products changed: answers that show them are not shared any more.
 struct ForgetSharedAnswers {
-    generation: GenerationMark,
+    memory: Arc<Memory>,
 }
 
 #[async_trait]
@@ -93,8 +108,60 @@ impl Consumer for ForgetSharedAnswers {
         &["ProductCreated", "ProductUpdated", "ProductDeleted"]
     }
 
+    fn audience(&self) -> Audience {
+        Audience::EveryProcess
+    }
+
+    async fn missed(&self) {
+        self.memory.generation.advance().await;
+    }
+
     async fn react(&self, _: &Envelope) -> Result<Effect, ReactError> {
-        self.generation.advance().await;
+        self.memory.generation.advance().await;
+        Ok(Effect::none())
+    }
+}
+
+/// Sessions ended: their tokens are refused, whatever the shared memory of the gateways knows.
+pub struct RefuseEndedSessions {
+    memory: Arc<Memory>,
+}
+
+impl RefuseEndedSessions {
+    /// For the gateway of `hub`.
+    pub fn of(hub: &Hub) -> Self {
+        Self {
+            memory: Memory::of(hub),
+        }
+    }
+}
+
+#[async_trait]
+impl Consumer for RefuseEndedSessions {
+    fn name(&self) -> &'static str {
+        "gateway.refuse-ended-sessions"
+    }
+
+    fn event_types(&self) -> &'static [&'static str] {
+        &["SessionsEnded"]
+    }
+
+    fn audience(&self) -> Audience {
+        Audience::EveryProcess
+    }
+
+    async fn react(&self, event: &Envelope) -> Result<Effect, ReactError> {
+        let Some(Data::SessionsEnded(ended)) = &event.data else {
+            return Err(ReactError::reject("not the payload of SessionsEnded"));
+        };
+        let until = ended
+            .tokens_until
+            .as_ref()
+            .and_then(|at| DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?))
+            .ok_or_else(|| ReactError::reject("SessionsEnded without tokens_until"))?;
+        for session in &ended.session_ids {
+            self.memory.revocations.hear(session, until);
+        }
         Ok(Effect::none())
     }
 }

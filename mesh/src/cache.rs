@@ -114,6 +114,17 @@ impl Cache {
         self.shared.as_ref().map(|shared| &shared.redis)
     }
 
+    /// The name in Redis of what is kept under `key`, for scripts that look at several things at once.
+    /// `None` when everything stays in this process.
+    pub fn shared_key(&self, key: &str) -> Option<String> {
+        self.shared.as_ref().map(|shared| shared.entry(key))
+    }
+
+    /// The value under `key` as this process knows it without Redis.
+    pub async fn get_here(&self, key: &str) -> Option<Bytes> {
+        self.local_meter.note(self.local().get(key).await)
+    }
+
     /// The value under `key`, unless it has expired or was invalidated.
     pub async fn get(&self, key: &str) -> Option<Bytes> {
         if let Some(shared) = &self.shared
@@ -121,7 +132,7 @@ impl Cache {
         {
             return shared.meter.note(found);
         }
-        self.local_meter.note(self.local().get(key).await)
+        self.get_here(key).await
     }
 
     /// Keeps `value` under `key` for `life`.

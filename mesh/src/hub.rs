@@ -8,7 +8,13 @@ mod builder;
 mod key;
 mod lifecycle;
 
-use std::{any::Any, fmt, path::Path, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -61,6 +67,7 @@ struct Inner {
     tasks: TaskTracker,
     stores: tokio::sync::Mutex<Vec<Store>>,
     parts: Mutex<Parts>,
+    belongings: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What started services brought along that can fail later.
@@ -178,6 +185,20 @@ impl Hub {
         };
         stores.push(store.clone());
         Ok(store)
+    }
+
+    /// The one `T` of this process, made when it is first asked for: memory that a service's consumers
+    /// and its listeners share.
+    pub fn belonging<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut belongings = self.0.belongings.lock();
+        let known = belongings
+            .get(&TypeId::of::<T>())
+            .and_then(|known| Arc::clone(known).downcast::<T>().ok());
+        known.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            belongings.insert(TypeId::of::<T>(), Arc::clone(&made) as _);
+            made
+        })
     }
 
     /// Cancelled when the process stops taking work.

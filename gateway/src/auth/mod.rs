@@ -4,6 +4,7 @@ pub mod cookies;
 pub mod csrf;
 mod guest;
 mod keys;
+mod revocations;
 pub mod token;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use token::{TokenRules, Verified};
 
 pub use cookies::ACCESS as ACCESS_COOKIE;
 pub use guest::{GuestDesk, announce};
+pub use revocations::Revocations;
 
 /// Tokens whose check is remembered.
 const REMEMBERED: u64 = 20_000;
@@ -51,6 +53,22 @@ pub enum Via {
     WorthlessCookie,
 }
 
+/// A caller whose token is good, unless its session has ended.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// Who it is.
+    pub caller: Caller,
+    /// The session of the token; empty without one.
+    pub session: Arc<str>,
+}
+
+/// Credentials that prove nothing.
+#[derive(Debug)]
+pub struct Rejected {
+    failure: Failure,
+    via: Via,
+}
+
 /// Checks credentials.
 pub struct Authenticator {
     rules: TokenRules,
@@ -71,56 +89,46 @@ impl Authenticator {
         }
     }
 
-    /// The caller of a request with `headers` to the RPC of `route`.
+    /// The caller of a request with `headers`. Whether its session has ended is asked elsewhere, with
+    /// what else must be known about the request.
     ///
     /// # Errors
-    /// Credentials that prove nothing. A cookie is forgiven where the answer does not depend on who
-    /// asks: browsers send it whether they are asked or not.
+    /// Credentials that prove nothing.
     pub async fn caller(
         &self,
         headers: &HeaderMap,
-        route: &Route,
         context: &CallContext,
-    ) -> Result<Caller, Failure> {
-        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-            let token = authorization
-                .to_str()
-                .ok()
-                .and_then(bearer)
-                .ok_or_else(|| {
-                    Failure::new(
-                        Reason::InvalidCredentials,
-                        "send Authorization: Bearer <token>",
-                    )
-                })?;
-            return Ok(Caller {
-                principal: self.verify(token, context).await?,
-                via: Via::Bearer,
-            });
-        }
-        let Some(token) = cookies::find(headers, cookies::ACCESS) else {
-            return Ok(Caller {
-                principal: Principal::anonymous(),
-                via: Via::Nothing,
-            });
+    ) -> Result<Proven, Rejected> {
+        let (token, via) = if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            (authorization.to_str().ok().and_then(bearer), Via::Bearer)
+        } else {
+            let token = cookies::find(headers, cookies::ACCESS);
+            match token {
+                Some(_) => (token, Via::Cookie),
+                None => return Ok(Proven::anonymous()),
+            }
         };
-        match self.verify(token, context).await {
-            Ok(principal) => Ok(Caller {
-                principal,
-                via: Via::Cookie,
+        let verified = match token {
+            Some(token) => self.verify(token, context).await,
+            None => Err(Failure::new(
+                Reason::InvalidCredentials,
+                "send Authorization: Bearer <token>",
+            )),
+        };
+        match verified {
+            Ok((principal, session)) => Ok(Proven {
+                caller: Caller { principal, via },
+                session,
             }),
-            Err(failure) if forgives(route, &failure) => Ok(Caller {
-                principal: Principal::anonymous(),
-                via: match failure.reason() {
-                    Reason::TokenExpired => Via::ExpiredCookie,
-                    _ => Via::WorthlessCookie,
-                },
-            }),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(Rejected { failure, via }),
         }
     }
 
-    async fn verify(&self, token: &str, context: &CallContext) -> Result<Principal, Failure> {
+    async fn verify(
+        &self,
+        token: &str,
+        context: &CallContext,
+    ) -> Result<(Principal, Arc<str>), Failure> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let now = self.clock().now();
         let known = self
@@ -131,7 +139,7 @@ impl Authenticator {
             Some(verified) => verified,
             None => {
                 if let Some(operator) = self.operator(token) {
-                    return operator;
+                    return operator.map(|operator| (operator, Arc::from("")));
                 }
                 let key_id = TokenRules::key_id(token)?;
                 let key = self
@@ -144,15 +152,7 @@ impl Authenticator {
                 verified
             }
         };
-        if !verified.revocation.is_empty()
-            && self.hub.cache().get(&verified.revocation).await.is_some()
-        {
-            return Err(Failure::new(
-                Reason::TokenRevoked,
-                Reason::TokenRevoked.spec().message,
-            ));
-        }
-        Ok(verified.principal.clone())
+        Ok((verified.principal.clone(), Arc::clone(&verified.session)))
     }
 
     /// The operator of this installation, if the token is of that kind; the key in the data folder
@@ -171,6 +171,56 @@ impl Authenticator {
     }
 }
 
+impl Proven {
+    fn anonymous() -> Self {
+        Self {
+            caller: Caller {
+                principal: Principal::anonymous(),
+                via: Via::Nothing,
+            },
+            session: Arc::from(""),
+        }
+    }
+
+    /// The refusal of a token whose session has ended.
+    pub fn revoked(self) -> Rejected {
+        let reason = Reason::TokenRevoked;
+        Rejected {
+            failure: Failure::new(reason, reason.spec().message),
+            via: self.caller.via,
+        }
+    }
+}
+
+impl Rejected {
+    /// Whether the browser should forget the cookie: it will never be worth anything again.
+    pub fn is_worthless_cookie(&self) -> bool {
+        self.via == Via::Cookie
+            && matches!(
+                self.failure.reason(),
+                Reason::InvalidCredentials | Reason::TokenRevoked
+            )
+    }
+
+    /// The caller of a request to `route`: nobody, where a cookie is forgiven. Browsers send it whether
+    /// they are asked or not.
+    ///
+    /// # Errors
+    /// The refusal, where it matters.
+    pub fn forgiven(self, route: &Route) -> Result<Caller, Failure> {
+        if self.via != Via::Cookie || !forgives(route, &self.failure) {
+            return Err(self.failure);
+        }
+        Ok(Caller {
+            principal: Principal::anonymous(),
+            via: match self.failure.reason() {
+                Reason::TokenExpired => Via::ExpiredCookie,
+                _ => Via::WorthlessCookie,
+            },
+        })
+    }
+}
+
 /// Whether a cookie that proves nothing is as good as none: where nobody needs to be anybody and the
 /// answer is the same for all. Where it would be another one, the client must know that it is not who it
 /// thinks it is; otherwise an expired token would quietly turn a customer into a new guest.
@@ -180,14 +230,6 @@ fn forgives(route: &Route, failure: &Failure) -> bool {
         && policy.ownership == Ownership::Unspecified
         && !route.opens_guest_session
         && failure.reason() != Reason::Unavailable
-}
-
-/// Whether the failure says that the token will never be worth anything again.
-pub fn is_worthless(failure: &Failure) -> bool {
-    matches!(
-        failure.reason(),
-        Reason::InvalidCredentials | Reason::TokenRevoked
-    )
 }
 
 /// Whether a request brings credentials of any kind.

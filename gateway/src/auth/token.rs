@@ -22,8 +22,8 @@ pub struct Verified {
     pub principal: Principal,
     /// When it stops being good, in seconds since the epoch, leeway included.
     pub expires: i64,
-    /// Where a revocation of its session is noted; empty when it has no session.
-    pub revocation: Arc<str>,
+    /// Its session; empty when it has none.
+    pub session: Arc<str>,
 }
 
 /// Checks tokens of one issuer.
@@ -108,11 +108,7 @@ impl TokenRules {
             return Err(invalid());
         }
         let role = role_from_name(&claims.role).ok_or_else(invalid)?;
-        let revocation = if claims.sid.is_empty() {
-            Arc::from("")
-        } else {
-            Arc::from(format!("revoked-session:{}", claims.sid))
-        };
+        let session = Arc::from(claims.sid.as_str());
         let principal = if role == Role::Guest {
             Principal::guest(claims.sub)
         } else {
@@ -130,7 +126,7 @@ impl TokenRules {
         Ok(Verified {
             principal,
             expires,
-            revocation,
+            session,
         })
     }
 }
@@ -158,6 +154,8 @@ pub(crate) mod tests {
         pub decoding: DecodingKey,
         /// The public point, base64url.
         pub point: (String, String),
+        /// Its id.
+        pub key_id: String,
     }
 
     pub(crate) fn issuer() -> Issuer {
@@ -176,6 +174,7 @@ pub(crate) mod tests {
             encoding: EncodingKey::from_ec_der(pkcs8.as_ref()),
             decoding: DecodingKey::from_ec_components(&x, &y).unwrap(),
             point: (x, y),
+            key_id: "k-1".to_owned(),
         }
     }
 
@@ -192,7 +191,7 @@ pub(crate) mod tests {
 
     pub(crate) fn sign(issuer: &Issuer, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some("k-1".to_owned());
+        header.kid = Some(issuer.key_id.clone());
         jsonwebtoken::encode(&header, claims, &issuer.encoding).unwrap()
     }
 
@@ -215,7 +214,7 @@ pub(crate) mod tests {
             .unwrap();
         assert_eq!(verified.principal.role(), Role::Staff);
         assert_eq!(verified.principal.subject(), "u-1");
-        assert_eq!(&*verified.revocation, "revoked-session:s-1");
+        assert_eq!(&*verified.session, "s-1");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 use mesh::{
-    Clock, Failure, Ids,
+    Cache, Clock, Failure, Ids,
     store::{Migration, Row, Store, StoreError, Tx, args},
 };
 use tonic::{Code, Status};
@@ -26,9 +26,17 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Rows that one transaction purges.
 const BATCH: i64 = 500;
 
+/// How long an answer is replayed from the memory that gateways share. Clients that send again do so
+/// within minutes; later ones are answered from the store.
+const REPLAYED: Duration = Duration::from_secs(600);
+/// The largest answer that is kept there, in bytes.
+const LARGEST_REPLAYED: usize = 64 * 1024;
+
 /// Claims and answers.
 pub struct Ledger {
     store: Store,
+    /// Answers of which a copy is close at hand. The store alone decides who runs a request.
+    replays: Option<Cache>,
     clock: Clock,
     ids: Ids,
     keep: TimeDelta,
@@ -53,9 +61,10 @@ pub(super) enum Found {
 
 impl Ledger {
     /// The ledger in `store`, which keeps answers for `hours`.
-    pub fn new(store: Store, clock: Clock, ids: Ids, hours: i64) -> Self {
+    pub fn new(store: Store, cache: &Cache, clock: Clock, ids: Ids, hours: i64) -> Self {
         Self {
             store,
+            replays: cache.redis().map(|_| cache.clone()),
             clock,
             ids,
             keep: TimeDelta::hours(hours.clamp(1, 24 * 365)),
@@ -67,6 +76,9 @@ impl Ledger {
         request: &Keyed,
         deadline: Duration,
     ) -> Result<Found, Failure> {
+        if let Some(found) = self.replay(request).await {
+            return Ok(found);
+        }
         let now = self.clock.now();
         let claim = Claim(self.ids.uuid());
         let until = now + TimeDelta::from_std(deadline + GRACE).unwrap_or(TimeDelta::minutes(1));
@@ -84,6 +96,8 @@ impl Ledger {
                              claimed_until = excluded.claimed_until, expires_at = excluded.expires_at,
                              code = NULL, answer = NULL
                          WHERE idempotency.expires_at <= $6
+                            -- Written by this very transaction, whose commit was not heard of.
+                            OR idempotency.claim = excluded.claim
                             OR (idempotency.code IS NULL AND idempotency.claimed_until <= $6
                                 AND idempotency.fingerprint = excluded.fingerprint)
                          RETURNING claim",
@@ -128,11 +142,32 @@ impl Ledger {
         let (code, plain) = encode(answer);
         let sealed = request.seal.close(&plain).map_err(Failure::internal)?;
         let expires = self.clock.now() + self.keep;
+        let (id, kept) = (request.id.clone(), sealed.clone());
+        // By its id, which has an index: a scan would clash with every other request in PostgreSQL.
+        let answered = self
+            .store
+            .write(move |tx: Tx| async move {
+                tx.execute(
+                    "UPDATE idempotency SET code = $1, answer = $2, expires_at = $3
+                     WHERE id = $4 AND claim = $5 AND code IS NULL",
+                    args![code, kept, expires, id, claim.0],
+                )
+                .await
+            })
+            .await?;
+        if answered > 0 {
+            self.keep_replay(request, code, &sealed).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn release(&self, request: &Keyed, claim: Claim) -> Result<(), Failure> {
+        let id = request.id.clone();
         self.store
             .write(move |tx: Tx| async move {
                 tx.execute(
-                    "UPDATE idempotency SET code = $1, answer = $2, expires_at = $3 WHERE claim = $4 AND code IS NULL",
-                    args![code, sealed, expires, claim.0],
+                    "DELETE FROM idempotency WHERE id = $1 AND claim = $2 AND code IS NULL",
+                    args![id, claim.0],
                 )
                 .await
             })
@@ -140,17 +175,31 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) async fn release(&self, claim: Claim) -> Result<(), Failure> {
-        self.store
-            .write(move |tx: Tx| async move {
-                tx.execute(
-                    "DELETE FROM idempotency WHERE claim = $1 AND code IS NULL",
-                    args![claim.0],
-                )
-                .await
-            })
-            .await?;
-        Ok(())
+    /// The answer, if a copy is close at hand. What cannot be read is asked for in the store.
+    async fn replay(&self, request: &Keyed) -> Option<Found> {
+        let mut kept = self.replays.as_ref()?.get(&replay_key(request)).await?;
+        if kept.len() < request.fingerprint.len() {
+            return None;
+        }
+        if kept.split_to(request.fingerprint.len()) != request.fingerprint.as_bytes() {
+            return Some(Found::OtherRequest);
+        }
+        let code = kept.try_get_i64().ok()?;
+        let plain = request.seal.open(&kept).ok()?;
+        Some(Found::Answered(decode(code, plain)))
+    }
+
+    /// Puts a copy close at hand: the digest of the request, the code, and the sealed answer.
+    async fn keep_replay(&self, request: &Keyed, code: i64, sealed: &[u8]) {
+        let Some(replays) = &self.replays else { return };
+        if sealed.len() > LARGEST_REPLAYED {
+            return;
+        }
+        let mut kept = Vec::with_capacity(request.fingerprint.len() + 8 + sealed.len());
+        kept.extend_from_slice(request.fingerprint.as_bytes());
+        kept.put_i64(code);
+        kept.extend_from_slice(sealed);
+        replays.put(&replay_key(request), kept, REPLAYED).await;
     }
 
     /// Removes what has expired, in small transactions. Returns how many rows that were.
@@ -180,6 +229,10 @@ impl Ledger {
         }
         Ok(total)
     }
+}
+
+fn replay_key(request: &Keyed) -> String {
+    format!("idempotent:{}", request.id)
 }
 
 /// An answer as code and bytes: the message itself, or the length and text of the status and its

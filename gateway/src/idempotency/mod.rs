@@ -5,6 +5,10 @@
 //! that somebody may take over once its time is up. Answers that say "try again" are not stored: the
 //! claim is released, so that trying again makes sense. The call goes on when the client hangs up,
 //! since its answer will be asked for.
+//!
+//! Who runs a request is decided by one row in the store, which all gateways share when it is
+//! PostgreSQL: the claim is a single statement, so of two gateways with the same key exactly one gets
+//! it. Redis only holds copies of answers, which are final; losing them costs a read of the store.
 
 mod ledger;
 mod seal;
@@ -134,7 +138,7 @@ async fn settle(ledger: &Ledger, request: &Keyed, claim: Claim, answer: &Result<
     let settled = if final_answer {
         ledger.answer(request, claim, answer).await
     } else {
-        ledger.release(claim).await
+        ledger.release(request, claim).await
     };
     if let Err(error) = settled {
         tracing::warn!(%error, "the answer to an idempotent request is not kept");

@@ -26,7 +26,13 @@ impl Fixture {
             .await
             .unwrap();
         let store = hub.store("gateway", MIGRATIONS).await.unwrap();
-        let ledger = Arc::new(Ledger::new(store, clock, hub.ids().clone(), 24));
+        let ledger = Arc::new(Ledger::new(
+            store,
+            hub.cache(),
+            clock,
+            hub.ids().clone(),
+            24,
+        ));
         Self {
             _dir: dir,
             hub,

@@ -11,6 +11,7 @@ use mesh::{CallContext, Failure, Reason, policy::Idempotency};
 use transcoding::{Binding, Match, stream::StreamFormat};
 
 use crate::{
+    admission::Sharing,
     auth::{self, Caller, Via, cookies, csrf},
     body::{EdgeBody, Inbound, read_all},
     edge::{Edge, Notes},
@@ -81,9 +82,10 @@ impl Request<'_> {
         body: B,
         notes: &mut Notes,
     ) -> Result<Response<EdgeBody>, Refusal> {
-        let anonymous = mesh::Principal::anonymous();
-        self.edge
-            .draw(self.route, &anonymous, self.exchange.address(), notes)?;
+        let generation = self
+            .edge
+            .draw(self.route, self.exchange, Sharing::Shared, notes)
+            .await?;
         // A body is refused by the transcoder, so it must not hide behind a hit.
         let target = match body.size_hint().exact() {
             Some(0) => self
@@ -103,8 +105,7 @@ impl Request<'_> {
                 )
                 .await;
         };
-        let (hit, generation) = self.edge.shared.get(target).await;
-        if let Some(entry) = hit {
+        if let Some(entry) = self.edge.shared.get(target, &generation) {
             return Ok(self.shared_answer(&entry));
         }
         let message = self.read(matched, body).await?;
@@ -119,7 +120,7 @@ impl Request<'_> {
             .await?;
         let entry = self.shared_entry(&reply)?;
         let life = self.route.shared.unwrap_or_default();
-        let entry = self.edge.shared.put(target, generation, life, entry).await;
+        let entry = self.edge.shared.put(target, generation, life, entry);
         Ok(self.shared_answer(&entry))
     }
 

@@ -87,7 +87,7 @@ stub!(Payments "hub.payments.v1.PaymentService");
 #[derive(Clone)]
 struct Stub {
     script: Shared,
-    issuer: Arc<Issuer>,
+    issuer: Arc<Mutex<Issuer>>,
 }
 
 impl Stub {
@@ -142,18 +142,21 @@ impl Stub {
     ) -> Result<Vec<Vec<u8>>, Failure> {
         let one = |message: Vec<u8>| Ok(vec![message]);
         match method {
-            "GetJwks" => one(JsonWebKeySet {
-                keys: vec![JsonWebKey {
-                    kty: "EC".into(),
-                    crv: "P-256".into(),
-                    x: self.issuer.point.0.clone(),
-                    y: self.issuer.point.1.clone(),
-                    kid: "k-1".into(),
-                    alg: "ES256".into(),
-                    r#use: "sig".into(),
-                }],
+            "GetJwks" => {
+                let issuer = self.issuer.lock();
+                one(JsonWebKeySet {
+                    keys: vec![JsonWebKey {
+                        kty: "EC".into(),
+                        crv: "P-256".into(),
+                        x: issuer.point.0.clone(),
+                        y: issuer.point.1.clone(),
+                        kid: issuer.key_id.clone(),
+                        alg: "ES256".into(),
+                        r#use: "sig".into(),
+                    }],
+                }
+                .encode_to_vec())
             }
-            .encode_to_vec()),
             "Login" | "SignUp" => one(session("customer", "u-1", count).encode_to_vec()),
             "CreateGuestSession" => {
                 one(session("guest", &format!("g-{count}"), count).encode_to_vec())
@@ -218,7 +221,7 @@ pub struct Fixture {
     pub gateway: Gateway,
     pub script: Shared,
     pub clock: Clock,
-    issuer: Arc<Issuer>,
+    issuer: Arc<Mutex<Issuer>>,
     peers: AtomicU32,
 }
 
@@ -266,6 +269,26 @@ impl Fixture {
 
     /// With settings such as `("gateway.cache_seconds", "0")`.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::over(
+            Stub {
+                script: Shared::default(),
+                issuer: Arc::new(Mutex::new(issuer())),
+            },
+            settings,
+        )
+        .await
+    }
+
+    /// Another gateway over the same services.
+    pub async fn beside(&self, settings: &[(&str, &str)]) -> Self {
+        let stub = Stub {
+            script: Arc::clone(&self.script),
+            issuer: Arc::clone(&self.issuer),
+        };
+        Self::over(stub, settings).await
+    }
+
+    async fn over(stub: Stub, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(now());
         let sources = Sources {
@@ -282,10 +305,6 @@ impl Fixture {
             .build()
             .await
             .unwrap();
-        let stub = Stub {
-            script: Shared::default(),
-            issuer: Arc::new(issuer()),
-        };
         let services = Service::builder("stubs")
             .rpc(Auth(stub.clone()))
             .rpc(Users(stub.clone()))
@@ -324,7 +343,14 @@ impl Fixture {
             "iat": at, "exp": at + 900,
         });
         change(&mut claims);
-        sign(&self.issuer, &claims)
+        sign(&self.issuer.lock(), &claims)
+    }
+
+    /// The issuer signs with another key from now on.
+    pub fn rotate_key(&self) {
+        let mut next = issuer();
+        next.key_id = "k-2".to_owned();
+        *self.issuer.lock() = next;
     }
 
     pub fn calls(&self, method: &str) -> u32 {

@@ -20,6 +20,7 @@ event_types! {
     UserCreated => "user-events",
     UserUpdated => "user-events",
     UserDeleted => "user-events",
+    SessionsEnded => "user-events",
     ProductCreated => "product-events",
     ProductUpdated => "product-events",
     ProductDeleted => "product-events",

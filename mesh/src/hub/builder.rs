@@ -163,6 +163,7 @@ impl HubBuilder {
             tasks: TaskTracker::new(),
             stores: tokio::sync::Mutex::default(),
             parts: Mutex::default(),
+            belongings: Mutex::default(),
         })))
     }
 }

@@ -177,6 +177,7 @@ impl AuthService for AuthHandler {
         password::check("new_password", &new_password, "")?;
         let password_hash = self.passwords.hash(new_password).await?;
         let (hash, now) = (opaque::hash(&token), self.clock.now());
+        let until = self.sessions.tokens_until();
         let ended = self
             .store
             .write(move |tx| async move {
@@ -184,7 +185,7 @@ impl AuthService for AuthHandler {
                 users::set_password(&tx, &user_id, password_hash, now).await?;
                 // Whoever could read the mail owns the address.
                 users::confirm_email(&tx, &user_id, &email, now).await?;
-                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now).await?)
+                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now, until).await?)
             })
             .await?;
         self.sessions.announce_all(&ended).await;

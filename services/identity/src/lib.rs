@@ -103,6 +103,7 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     };
     let (mail_store, housekeeping_store) = (store.clone(), store.clone());
     let mail_clock = clock.clone();
+    let ended = sessions.clone();
     Ok(Service::builder("identity")
         .rpc(AuthServiceServer::new(auth))
         .rpc(UserServiceServer::new(profile))
@@ -111,6 +112,9 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .store(store.clone())
         .task("mail", move |shutdown: Shutdown| async move {
             mail::deliver(mail_store, mail_clock, transport, shutdown).await;
+        })
+        .task("revocations", move |shutdown: Shutdown| async move {
+            ended.restore_when_forgotten(shutdown).await;
         })
         .task("housekeeping", move |shutdown: Shutdown| async move {
             loop {

@@ -75,12 +75,12 @@ impl UserService for ProfileHandler {
 
     async fn delete_me(&self, request: Request<DeleteMeRequest>) -> Result<Response<()>, Status> {
         let user_id = caller(&request);
-        let now = self.users.now();
+        let (now, until) = (self.users.now(), self.sessions.tokens_until());
         let ended = self
             .store
             .write(move |tx| async move {
                 users::delete(&tx, &user_id, now).await?;
-                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now).await?)
+                Ok::<_, Failure>(sessions::end_all(&tx, &user_id, now, until).await?)
             })
             .await?;
         self.sessions.announce_all(&ended).await;

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::hub::events::v1::SessionsEnded;
 use mesh::{
-    Cache, Clock, Failure, Ids, Reason,
+    Cache, Clock, Failure, Ids, Reason, Shutdown,
+    events::{Data, Emission},
     store::{Store, StoreError, Tx, args},
 };
 
@@ -17,12 +19,17 @@ use crate::{
         ids,
         opaque::{self, OpaqueToken},
     },
+    users::timestamp,
 };
 
 /// Rows that housekeeping removes at once.
 const SWEEP: i64 = 500;
 /// Sessions of one user that end together; more than anybody has.
 const SESSIONS_OF_USER: i64 = 10_000;
+/// Sessions that one event names.
+const SESSIONS_OF_EVENT: usize = 1_000;
+/// What an edge whose clock is behind may still take for a living token.
+const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
 
 /// The sessions of this installation.
 #[derive(Clone)]
@@ -135,10 +142,12 @@ impl Sessions {
         let OpaqueToken { token, hash: next } = opaque::generate()?;
         let presented = opaque::hash(refresh_token);
         let now = self.clock.now();
-        let expires_at = now + self.refresh_life;
+        let (expires_at, until) = (now + self.refresh_life, self.tokens_until());
         let rotation = self
             .store
-            .write(move |tx| async move { rotate(&tx, presented, next, now, expires_at).await })
+            .write(
+                move |tx| async move { rotate(&tx, presented, next, now, expires_at, until).await },
+            )
             .await?;
         match rotation {
             Rotation::Renewed {
@@ -169,15 +178,10 @@ impl Sessions {
     /// # Errors
     /// The store fails.
     pub async fn revoke(&self, session_id: &str) -> Result<(), Failure> {
-        let (id, now) = (ids::uuid(session_id), self.clock.now());
+        let (id, now) = (ids::uuid(session_id).to_string(), self.clock.now());
+        let until = self.tokens_until();
         self.store
-            .write(move |tx| async move {
-                tx.execute(
-                    "UPDATE sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL",
-                    args![id, now],
-                )
-                .await
-            })
+            .write(move |tx| async move { end(&tx, &id, now, until).await })
             .await?;
         self.announce(session_id).await;
         Ok(())
@@ -240,9 +244,32 @@ impl Sessions {
         }
     }
 
+    /// Tells the edge again whenever the memory that gateways share has come back, perhaps empty. Ends
+    /// with the process, or at once where nothing is shared.
+    pub async fn restore_when_forgotten(&self, shutdown: Shutdown) {
+        let Some(mut arrivals) = self.cache.redis().map(|redis| redis.arrivals()) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = arrivals.changed() => if changed.is_err() { return },
+            }
+            if let Err(error) = self.restore_revocations().await {
+                tracing::warn!(%error, "gateways are not told again which sessions have ended");
+            }
+        }
+    }
+
+    /// When the last access token of a session that ends now expires.
+    pub fn tokens_until(&self) -> DateTime<Utc> {
+        self.clock.now() + self.access_life + CLOCKS_APART
+    }
+
     /// Lets the edge refuse the session's access tokens for as long as they could live.
     async fn announce(&self, session_id: &str) {
-        let life = Duration::from_secs(self.access_life.num_seconds().unsigned_abs() + 60);
+        let life = (self.access_life + CLOCKS_APART).to_std();
+        let life = life.unwrap_or(Duration::from_secs(3600));
         self.cache
             .put(&format!("revoked-session:{session_id}"), "1", life)
             .await;
@@ -257,25 +284,67 @@ impl Sessions {
 pub async fn end_all(
     tx: &Tx,
     user_id: &str,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Result<Vec<String>, StoreError> {
-    tx.all(
-        "UPDATE sessions SET revoked_at = $2 WHERE session_id IN (
+    let ended = tx
+        .all(
+            "UPDATE sessions SET revoked_at = $2 WHERE session_id IN (
              SELECT session_id FROM sessions WHERE subject = $1 AND revoked_at IS NULL LIMIT $3
          ) RETURNING session_id",
-        args![user_id, now, SESSIONS_OF_USER],
-    )
-    .await?
-    .iter()
-    .map(|row| row.get("session_id"))
-    .collect()
+            args![user_id, now, SESSIONS_OF_USER],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get("session_id"))
+        .collect::<Result<Vec<String>, _>>()?;
+    for sessions in ended.chunks(SESSIONS_OF_EVENT) {
+        emit_end(tx, user_id.to_owned(), sessions.to_vec(), until).await?;
+    }
+    Ok(ended)
+}
+
+/// Ends one session, if it has not ended.
+async fn end(
+    tx: &Tx,
+    session_id: &str,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let ended = tx
+        .one(
+            "UPDATE sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL
+             RETURNING subject",
+            args![session_id, now],
+        )
+        .await?;
+    match ended {
+        Some(row) => emit_end(tx, row.get("subject")?, vec![session_id.to_owned()], until).await,
+        None => Ok(()),
+    }
+}
+
+async fn emit_end(
+    tx: &Tx,
+    subject: String,
+    session_ids: Vec<String>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let event = SessionsEnded {
+        subject: subject.clone(),
+        session_ids,
+        tokens_until: Some(timestamp(until)),
+    };
+    tx.emit(Emission::new(subject, Data::SessionsEnded(event)))
+        .await
+        .map(drop)
 }
 
 async fn insert_token(
     tx: &Tx,
     hash: Vec<u8>,
     session_id: String,
-    expires_at: chrono::DateTime<chrono::Utc>,
+    expires_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO refresh_tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)",
@@ -289,8 +358,9 @@ async fn rotate(
     tx: &Tx,
     presented: Vec<u8>,
     next: Vec<u8>,
-    now: chrono::DateTime<chrono::Utc>,
-    expires_at: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Result<Rotation, StoreError> {
     let Some(row) = tx
         .one(
@@ -306,13 +376,9 @@ async fn rotate(
     let session_id: String = row.get("session_id")?;
     let used: Option<i64> = row.get("used_at")?;
     let revoked: Option<i64> = row.get("revoked_at")?;
-    let token_expires: chrono::DateTime<chrono::Utc> = row.get("expires_at")?;
+    let token_expires: DateTime<Utc> = row.get("expires_at")?;
     if used.is_some() {
-        tx.execute(
-            "UPDATE sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL",
-            args![&session_id, now],
-        )
-        .await?;
+        end(tx, &session_id, now, until).await?;
         return Ok(Rotation::Reused { session_id });
     }
     if revoked.is_some() || token_expires <= now {
@@ -338,7 +404,6 @@ async fn rotate(
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
     use futures::future::join_all;
 
     use super::*;
@@ -408,10 +473,10 @@ mod tests {
         let one = sessions.open_user("u-1", "customer").await.unwrap();
         let two = sessions.open_user("u-1", "customer").await.unwrap();
         let other = sessions.open_user("u-2", "customer").await.unwrap();
-        let now = sessions.clock.now();
+        let (now, until) = (sessions.clock.now(), sessions.tokens_until());
         let ended = sessions
             .store
-            .write(move |tx| async move { end_all(&tx, "u-1", now).await })
+            .write(move |tx| async move { end_all(&tx, "u-1", now, until).await })
             .await
             .unwrap();
         sessions.announce_all(&ended).await;
