@@ -21,7 +21,7 @@ use crate::{
     images::Images,
     limits::Standing,
     pages::Pages,
-    routes::{Route, Routes, describe_metrics},
+    routes::{Route, Routes},
     shared_cache::{Generation, SharedCache},
 };
 
@@ -83,7 +83,6 @@ impl Edge {
         let routes = Routes::new(hub);
         let cookies = CookieJar::new(&auth, routes.refresh_paths(&transcoder));
         let clock = hub.clock().clone();
-        describe_metrics();
         Ok(Self {
             proxies: config.proxies()?,
             routes,

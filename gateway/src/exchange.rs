@@ -54,7 +54,7 @@ impl Exchange {
         let headers = &parts.headers;
         let trace = text(headers, &TRACEPARENT)
             .and_then(|text| text.parse::<TraceContext>().ok())
-            .map_or_else(TraceContext::generate, TraceContext::child);
+            .map_or_else(TraceContext::generate, TraceContext::entered);
         let believed = proxies.iter().any(|network| network.contains(peer.ip()));
         Self {
             request_id: text(headers, &REQUEST_ID)

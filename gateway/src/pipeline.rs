@@ -10,7 +10,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use mesh::{Failure, Reason};
+use mesh::{Failure, Reason, telemetry::Span};
 
 use crate::{
     body::{EdgeBody, Inbound},
@@ -20,6 +20,7 @@ use crate::{
     grpc::{self, Face},
     refusal::{Refusal, allow_header},
     rest,
+    routes::Route,
     security_headers::{self, Transport},
 };
 
@@ -36,17 +37,21 @@ pub async fn serve<B: Inbound>(
     let mut notes = Notes::default();
     let path = parts.uri.path().to_owned();
     let method = parts.method.clone();
+    let mut span = mesh::telemetry::http_server(exchange.trace, &method);
 
-    let mut response = if let Some(preflight) = edge.cors.preflight(&parts.method, &parts.headers) {
-        preflight
-    } else if let Some(refusal) = oversized(&parts, edge.config.header_limit_bytes) {
-        refuse(edge, &exchange, refusal)
-    } else if face == Face::Rest {
-        rest(edge, &exchange, parts, body, &mut notes).await
-    } else {
-        let request = Request::from_parts(parts, body);
-        grpc::serve(edge, &exchange, request, face, &mut notes).await
+    let answering = async {
+        if let Some(preflight) = edge.cors.preflight(&parts.method, &parts.headers) {
+            preflight
+        } else if let Some(refusal) = oversized(&parts, edge.config.header_limit_bytes) {
+            refuse(edge, &exchange, refusal)
+        } else if face == Face::Rest {
+            rest(edge, &exchange, parts, body, &mut notes).await
+        } else {
+            let request = Request::from_parts(parts, body);
+            grpc::serve(edge, &exchange, request, face, &mut notes).await
+        }
     };
+    let mut response = mesh::telemetry::within(exchange.trace, answering).await;
 
     let headers = response.headers_mut();
     notes.annotate(headers);
@@ -64,6 +69,10 @@ pub async fn serve<B: Inbound>(
         response = without_body(response);
     }
     record(edge, &exchange, face, &path, &notes, &response);
+    if span.is_recorded() {
+        let route = notes.route.as_deref();
+        trace(edge, &mut span, (&method, &path), route, response.status());
+    }
     response
 }
 
@@ -157,6 +166,25 @@ fn without_body(response: Response<EdgeBody>) -> Response<EdgeBody> {
             .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
     Response::from_parts(parts, EdgeBody::empty())
+}
+
+/// Completes the span of a request. A path that is no route stays out of it: it could say anything.
+fn trace(
+    edge: &Edge,
+    span: &mut Span,
+    (method, path): (&Method, &str),
+    route: Option<&Route>,
+    status: StatusCode,
+) {
+    if let Some(route) = route {
+        let rpc = route.policy.path.as_str();
+        let matched = edge.transcoder.route(method, path).ok();
+        let template = matched
+            .as_ref()
+            .map_or(rpc, |matched| matched.binding().template());
+        mesh::telemetry::http_routed(span, method, template, rpc);
+    }
+    mesh::telemetry::http_answered(span, status);
 }
 
 fn record(

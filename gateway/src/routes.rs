@@ -200,19 +200,6 @@ impl Route {
     }
 }
 
-/// Says what the gateway's metrics mean.
-pub fn describe_metrics() {
-    metrics::describe_counter!(
-        "gateway_requests_total",
-        "Requests served at the edge, by RPC and class of HTTP status"
-    );
-    metrics::describe_histogram!(
-        "gateway_request_duration_seconds",
-        metrics::Unit::Seconds,
-        "Time from a request's arrival to its response's headers"
-    );
-}
-
 fn package(method: &MethodDescriptor) -> String {
     method.parent_service().package_name().to_owned()
 }

@@ -94,10 +94,6 @@ impl Cache {
     /// A cache that processes share through `redis`, and that stays in this process (on the time of
     /// `clock`) while Redis is away.
     pub fn over_redis(redis: Redis, clock: Clock, ids: Ids) -> Self {
-        metrics::describe_counter!(
-            "hub_cache_requests_total",
-            "Reads of the cache, by tier and result"
-        );
         Self {
             shared: Some(Shared {
                 redis,

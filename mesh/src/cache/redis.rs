@@ -91,14 +91,6 @@ struct Meters {
 
 impl Meters {
     fn new() -> Self {
-        metrics::describe_gauge!(
-            "hub_redis_available",
-            "1 while there is a connection to Redis, else 0"
-        );
-        metrics::describe_counter!(
-            "hub_redis_errors_total",
-            "Commands that Redis did not answer as wanted, by kind"
-        );
         let errors =
             |kind: &'static str| metrics::counter!("hub_redis_errors_total", "kind" => kind);
         Self {

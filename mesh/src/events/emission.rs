@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Data, Envelope, event_type};
-use crate::rpc::CallContext;
+use crate::{rpc::CallContext, telemetry::TraceContext};
 
 /// Version of the meaning of today's payloads.
 const EVENT_VERSION: &str = "1.0";
@@ -68,6 +68,15 @@ impl Emission {
     pub fn traceparent(mut self, traceparent: impl ToString) -> Self {
         self.traceparent = traceparent.to_string();
         self
+    }
+
+    /// The span that caused the event, if it names one.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.traceparent.parse().ok()
+    }
+
+    pub(crate) fn event_type(&self) -> &'static str {
+        event_type(&self.data)
     }
 
     pub(crate) fn into_envelope(

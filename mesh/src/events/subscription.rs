@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     rpc::acting_as,
     store::{Store, StoreError, panic_message},
+    telemetry::{conventions, within},
 };
 
 /// How many parked deliveries of one key are handled before other keys of the lane have their turn.
@@ -266,8 +267,25 @@ impl Subscription {
         }
     }
 
-    /// Lets the consumer react and commits the effect.
+    /// One attempt at an event, as a span of the trace that the event belongs to.
     async fn attempt(
+        &self,
+        envelope: &Arc<Envelope>,
+        parked: Option<i64>,
+    ) -> Result<(), ReactError> {
+        let (mut span, trace) = conventions::process(envelope, self.name());
+        let outcome = within(trace, self.react_and_commit(envelope, parked)).await;
+        if let Err(error) = &outcome {
+            span.fail(match error.verdict {
+                Verdict::Retry => "retry",
+                Verdict::Reject => "reject",
+            });
+        }
+        outcome
+    }
+
+    /// Lets the consumer react and commits the effect.
+    async fn react_and_commit(
         &self,
         envelope: &Arc<Envelope>,
         parked: Option<i64>,

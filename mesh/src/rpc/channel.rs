@@ -28,6 +28,7 @@ use super::{
 use crate::{
     error::{Failure, Reason},
     policy::Retry,
+    telemetry::conventions,
 };
 
 /// The largest answer that is taken from another process.
@@ -86,9 +87,13 @@ impl Channel {
                     breaker,
                     context: context.within(method.policy.deadline),
                 };
-                call.run(request)
+                let mut span = conventions::rpc_client(call.context.trace(), &method.policy);
+                let response = call
+                    .run(request)
                     .await
-                    .unwrap_or_else(|failure| Status::from(failure).into_http())
+                    .unwrap_or_else(|failure| Status::from(failure).into_http());
+                conventions::rpc_ended(&mut span, code_of(&response));
+                response
             }
             _ => Status::from(Failure::unavailable(format!(
                 "{} does not run in this process and [peers] does not say where it is",
@@ -119,6 +124,7 @@ impl Channel {
             let registry = &self.registry;
             CallContext::new(registry.clock.clone(), registry.ids.uuid().to_string())
         });
+        let context = context.with_trace(context.trace().child());
         match timeout_of(request.headers()) {
             Some(limit) => context.within(limit),
             None => context,

@@ -13,7 +13,12 @@ use std::{
 use tonic::Request;
 
 use super::caller::acting;
-use crate::{clock::Clock, hub::Hub, principal::Principal, telemetry::TraceContext};
+use crate::{
+    clock::Clock,
+    hub::Hub,
+    principal::Principal,
+    telemetry::{self, TraceContext},
+};
 
 /// The caller, the trace and the deadline of a call. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,13 +46,14 @@ pub struct Client {
 }
 
 impl CallContext {
-    /// The start of a call chain: an anonymous caller, no deadline yet, a new trace.
+    /// The start of a call chain: an anonymous caller, no deadline yet, the trace of the work that is
+    /// running, or a new one.
     pub fn new(clock: Clock, request_id: impl Into<Arc<str>>) -> Self {
         Self(Arc::new(Facts {
             principal: Principal::anonymous(),
             caller: acting(),
             request_id: request_id.into(),
-            trace: TraceContext::generate(),
+            trace: telemetry::current().unwrap_or_else(TraceContext::unstarted),
             deadline: None,
             clock,
             client: Arc::default(),
@@ -92,7 +98,7 @@ impl CallContext {
         &self.0.request_id
     }
 
-    /// The trace and span.
+    /// The span of the work that has this context.
     pub fn trace(&self) -> TraceContext {
         self.0.trace
     }
@@ -134,12 +140,11 @@ impl CallContext {
         self.0.idempotency_key.as_deref()
     }
 
-    /// A request that carries this context on: the same caller and trace, what is left of the time.
+    /// A request that carries this context on: the same caller and trace, what is left of the time. The
+    /// call gets a span of its own where it is made.
     pub fn call<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request
-            .extensions_mut()
-            .insert(self.change(|facts| facts.trace = facts.trace.child()));
+        request.extensions_mut().insert(self.clone());
         request
     }
 
@@ -183,20 +188,22 @@ impl CallContext {
         self.change(|facts| facts.request_id = request_id.into())
     }
 
-    /// As a child of the span `trace`.
+    /// As the span `trace`: calls become its children.
     #[must_use]
     pub fn with_trace(&self, trace: TraceContext) -> Self {
-        self.change(|facts| facts.trace = trace.child())
+        self.change(|facts| facts.trace = trace)
     }
 
     /// Continues the trace of a `traceparent`, for example of the event that is reacted to; one that
-    /// is not valid is ignored.
+    /// is not valid is ignored. Where a span of that trace is running already, as in a consumer, calls
+    /// are children of that span.
     #[must_use]
     pub fn with_traceparent(&self, traceparent: &str) -> Self {
-        match traceparent.parse() {
-            Ok(trace) => self.with_trace(trace),
-            Err(_) => self.clone(),
-        }
+        let Ok(sent) = traceparent.parse::<TraceContext>() else {
+            return self.clone();
+        };
+        let running = telemetry::current().filter(|running| running.is_same_trace(&sent));
+        self.with_trace(running.unwrap_or(sent))
     }
 
     /// With a deadline no later than `limit` from now. It never moves a deadline back.
@@ -254,7 +261,7 @@ mod tests {
         assert_eq!(seen.request_id(), "r-1");
         assert_eq!(seen.idempotency_key(), Some("k"));
         assert_eq!(seen.trace().trace_id(), context.trace().trace_id());
-        assert_ne!(seen.trace().span_id(), context.trace().span_id());
+        assert_eq!(seen.trace(), context.trace());
 
         let service = context.as_service("orders");
         assert!(service.principal().is_service());

@@ -71,7 +71,8 @@ impl Meters {
     }
 }
 
-fn code_name(code: Code) -> &'static str {
+/// The name of a code as gRPC writes it.
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -34,6 +34,7 @@ pub use registry::RegisterError;
 
 pub(crate) use caller::acting_as;
 pub(crate) use endpoint::RpcService;
+pub(crate) use meters::code_name;
 pub(crate) use registry::{Registry, RegistryParts};
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::{
     error::{DOMAIN, Failure, Reason},
     policy::{MethodPolicy, Role},
     principal::Principal,
+    telemetry::{conventions, within},
     validation::{Invalid, Validator},
 };
 
@@ -55,12 +56,16 @@ pub(super) async fn serve(
         caller: context.caller(),
         context: &served,
     };
-    let response = guarded(&call, request).instrument(span.clone()).await;
-    let response = match response {
-        Ok(response) => span.in_scope(|| without_internals(response, &served)),
-        Err(failure) => span.in_scope(|| refusal(failure, &served)),
+    let mut recorded = conventions::rpc_server(served.trace(), &method.policy);
+    let answering = async {
+        match guarded(&call, request).await {
+            Ok(response) => without_internals(response, &served),
+            Err(failure) => refusal(failure, &served),
+        }
     };
+    let response = within(served.trace(), answering.instrument(span)).await;
     let code = failed_status(&response).map_or(Code::Ok, |status| status.code());
+    conventions::rpc_ended(&mut recorded, code);
     method
         .meters
         .observe(code, registry.clock.monotonic() - started);

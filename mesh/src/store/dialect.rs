@@ -9,6 +9,16 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// The name of the engine in telemetry, as OpenTelemetry's conventions have it.
+    pub fn system(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+}
+
 /// A statement whose two texts stand side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sql {

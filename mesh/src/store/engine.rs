@@ -9,7 +9,12 @@ use super::{
     after_commit::AfterCommit,
     sqlite::{Simulated, Sqlite},
 };
-use crate::{clock::Clock, ids::Ids, simulation::Surroundings};
+use crate::{
+    clock::Clock,
+    ids::Ids,
+    simulation::Surroundings,
+    telemetry::{conventions, surrounded},
+};
 
 /// A service's database. Cheap to clone; clones share connections.
 ///
@@ -129,18 +134,20 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let (mut span, running) = conventions::transaction(self.dialect().system(), self.name());
         let after = AfterCommit::default();
         let notes = after.clone();
         let job = move |tx: Tx| {
             notes.restart();
-            job(tx.noting(notes))
+            surrounded(running, job(tx.noting(notes)))
         };
         let answer = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(job).await,
             Engine::Simulated(store) => store.write(job).await,
         };
-        if answer.is_ok() {
-            after.carry_out();
+        match &answer {
+            Ok(_) => after.carry_out(),
+            Err(_) => span.fail("undone"),
         }
         answer
     }
@@ -151,10 +158,12 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        match &self.engine {
+        let span = conventions::query(self.dialect().system(), self.name(), sql);
+        let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.one(sql, &args).await,
             Engine::Simulated(store) => store.one(sql, &args).await,
-        }
+        };
+        span.stored(found)
     }
 
     /// All rows of a query that is quick by construction. It runs on the calling thread.
@@ -162,10 +171,12 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        match &self.engine {
+        let span = conventions::query(self.dialect().system(), self.name(), sql);
+        let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, &args).await,
             Engine::Simulated(store) => store.all(sql, &args).await,
-        }
+        };
+        span.stored(found)
     }
 
     /// All rows of a query that may take long; it runs away from the async threads.
@@ -177,10 +188,13 @@ impl Store {
         sql: impl Into<String>,
         args: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.scan(sql.into(), args).await,
-            Engine::Simulated(store) => store.all(&sql.into(), &args).await,
-        }
+        let sql = sql.into();
+        let span = conventions::query(self.dialect().system(), self.name(), &sql);
+        let found = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.scan(sql, args).await,
+            Engine::Simulated(store) => store.all(&sql, &args).await,
+        };
+        span.stored(found)
     }
 
     /// Succeeds when the store can read and can take writes.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Dialect, Row, StoreError, Value, after_commit::AfterCommit, sqlite::SqliteTx};
-use crate::events::Emission;
+use crate::{events::Emission, telemetry::conventions};
 
 /// A running transaction. Cheap to clone; every clone is refused with
 /// [`StoreError::TransactionOver`] once the closure that got it has ended.
@@ -56,9 +56,11 @@ impl Tx {
     /// after a constraint was violated on SQLite, but code that must also run on PostgreSQL uses
     /// `ON CONFLICT` instead.
     pub async fn execute(&self, sql: &str, args: Vec<Value>) -> Result<u64, StoreError> {
-        match &self.engine {
+        let span = conventions::statement(sql);
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.execute(sql, &args),
-        }
+        };
+        span.stored(done)
     }
 
     /// Runs a query or a statement with RETURNING and returns its first row.
@@ -66,9 +68,11 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        match &self.engine {
+        let span = conventions::statement(sql);
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.one(sql, &args),
-        }
+        };
+        span.stored(done)
     }
 
     /// Runs a query or a statement with RETURNING and returns all its rows.
@@ -76,9 +80,11 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        match &self.engine {
+        let span = conventions::statement(sql);
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.all(sql, &args),
-        }
+        };
+        span.stored(done)
     }
 
     /// Runs statements in this order and returns how many rows each changed. Across a network they are sent
@@ -90,12 +96,14 @@ impl Tx {
         &self,
         statements: Vec<(&'static str, Vec<Value>)>,
     ) -> Result<Vec<u64>, StoreError> {
-        match &self.engine {
+        let span = conventions::batch(statements.iter().map(|(sql, _)| *sql));
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => statements
                 .iter()
                 .map(|(sql, args)| tx.execute(sql, args))
                 .collect(),
-        }
+        };
+        span.stored(done)
     }
 
     /// Writes an event to the outbox; it leaves the service once this transaction is committed.
@@ -104,9 +112,11 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn emit(&self, emission: Emission) -> Result<Uuid, StoreError> {
-        match &self.engine {
+        let (span, emission) = conventions::publish(emission);
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.emit(emission),
-        }
+        };
+        span.stored(done)
     }
 
     /// Writes several events, in this order; see [`Tx::emit`].
@@ -114,10 +124,14 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute_batch`].
     pub async fn emit_all(&self, emissions: Vec<Emission>) -> Result<(), StoreError> {
-        match &self.engine {
+        let (spans, emissions): (Vec<_>, Vec<_>) =
+            emissions.into_iter().map(conventions::publish).unzip();
+        let done = match &self.engine {
             TxEngine::Sqlite(tx) => emissions
                 .into_iter()
                 .try_for_each(|emission| tx.emit(emission).map(drop)),
-        }
+        };
+        drop(spans);
+        done
     }
 }

@@ -1,7 +1,8 @@
 //! Log lines as JSON, one object per line.
 //!
 //! `request_id` and `trace_id` stand at the top level of every line that was written inside a call,
-//! however deep in spans, so that a collector can index them without knowing our spans.
+//! however deep in spans, so that a collector can index them without knowing our spans. What a consumer
+//! writes names the trace of its event in the same way.
 
 use std::io::Write;
 
@@ -64,6 +65,10 @@ where
         );
         line.insert("level".into(), event.metadata().level().as_str().into());
         line.insert("target".into(), event.metadata().target().into());
+        if let Some(trace) = super::current() {
+            line.insert("trace_id".into(), trace.trace_id().into());
+            line.insert("span_id".into(), trace.span_id().into());
+        }
         // From the outermost span inwards, so that the nearest value of a field wins, and the event's
         // own over all.
         for span in context

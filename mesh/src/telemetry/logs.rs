@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::json::JsonLines;
+use super::{json::JsonLines, otlp};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
@@ -66,8 +66,9 @@ pub enum TelemetryError {
     AlreadySet(String),
 }
 
-/// Starts logging (to standard error) and metrics for this process, as the `[telemetry]` section says.
-/// `RUST_LOG` wins over the configured filter.
+/// Starts logging (to standard error) and metrics for this process, as the `[telemetry]` section says, and
+/// sends both and traces to a collector if the `OTEL_*` variables name one. `RUST_LOG` wins over the
+/// configured filter.
 ///
 /// # Errors
 /// [`TelemetryError`].
@@ -87,7 +88,11 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    super::install_metrics();
+    let announcement = otlp::start(&Clock::system());
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(otlp::OtlpLogs::if_wanted());
     let installed = if json {
         registry
             .with(JsonLines::new(Clock::system(), std::io::stderr))
@@ -101,7 +106,7 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
     };
     installed.map_err(|error| TelemetryError::AlreadySet(error.to_string()))?;
     log_panics();
-    super::install_metrics();
+    announcement.log();
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Metrics in Prometheus' text format.
 //!
 //! Code records through the `metrics` facade; this module owns the one recorder of the process and
-//! renders it. There is no listener here: the gateway serves `/metrics` on its own port.
+//! renders it. There is no listener here: the gateway serves `/metrics` on its own port, and a process
+//! without one on the port of its probes. What each metric means stands in [`super::catalog`].
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -21,6 +22,11 @@ const SECONDS: &[f64] = &[
     5.0, 10.0, 30.0,
 ];
 
+/// Bounds of the age of events in seconds: from a delivery at once to one after all retries.
+const AGES: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
+];
+
 /// Bounds of the number of writes that share a commit.
 const GROUP_SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -33,6 +39,10 @@ pub fn install_metrics() {
             .and_then(|builder| {
                 let groups = Matcher::Full("hub_store_group_size".to_owned());
                 builder.set_buckets_for_metric(groups, GROUP_SIZES)
+            })
+            .and_then(|builder| {
+                let ages = Matcher::Full("hub_event_end_to_end_seconds".to_owned());
+                builder.set_buckets_for_metric(ages, AGES)
             });
         let recorder = match builder {
             Ok(builder) => builder.build_recorder(),
@@ -44,7 +54,7 @@ pub fn install_metrics() {
         let handle = recorder.handle();
         match metrics::set_global_recorder(recorder) {
             Ok(()) => {
-                describe();
+                super::catalog::describe();
                 Some(handle)
             }
             Err(error) => {
@@ -93,33 +103,4 @@ fn resident_memory() -> Option<u64> {
         .trim()
         .strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-fn describe() {
-    metrics::describe_gauge!(
-        "process_resident_memory_bytes",
-        metrics::Unit::Bytes,
-        "Resident memory of the process"
-    );
-    metrics::describe_counter!(
-        "rpc_requests_total",
-        "RPCs served, by service, method and gRPC code"
-    );
-    metrics::describe_histogram!(
-        "rpc_duration_seconds",
-        metrics::Unit::Seconds,
-        "Time from an RPC's arrival to its answer's headers"
-    );
-    metrics::describe_counter!(
-        "rpc_shed_total",
-        "RPCs refused because the service was saturated, by service and priority"
-    );
-    metrics::describe_counter!(
-        "rpc_client_retries_total",
-        "RPCs sent again after a failure, by service"
-    );
-    metrics::describe_gauge!(
-        "rpc_breaker_open",
-        "1 while calls to a service are cut off by its circuit breaker"
-    );
 }

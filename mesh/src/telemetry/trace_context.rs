@@ -2,12 +2,27 @@
 
 use std::{fmt, str::FromStr};
 
-/// A `traceparent`: trace id, the id of the current span, and flags.
+use super::otlp;
+
+/// A `traceparent`: trace id, the id of the current span, and flags; with the span's parent, which the
+/// header does not carry, so that whoever ends the span can say below which one it was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TraceContext {
     trace_id: u128,
     span_id: u64,
+    /// The span above; 0 when there is none, or none that anybody records.
+    parent_id: u64,
     flags: u8,
+    life: Life,
+}
+
+/// Whether the span id names a span.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Life {
+    /// Somebody records it, or did.
+    Span,
+    /// The place of a span before the first one of the trace: its children have no parent.
+    Unstarted,
 }
 
 /// The header is not a valid `traceparent`.
@@ -18,12 +33,27 @@ pub struct InvalidTraceparent;
 const SAMPLED: u8 = 1;
 
 impl TraceContext {
-    /// The root of a new, sampled trace.
+    /// The root span of a new trace, recorded as `OTEL_TRACES_SAMPLER` says.
     pub fn generate() -> Self {
+        let trace_id = rand::random::<u128>().max(1);
         Self {
-            trace_id: rand::random::<u128>().max(1),
+            trace_id,
             span_id: rand::random::<u64>().max(1),
-            flags: SAMPLED,
+            parent_id: 0,
+            flags: if otlp::samples_root(trace_id) {
+                SAMPLED
+            } else {
+                0
+            },
+            life: Life::Span,
+        }
+    }
+
+    /// A new trace in which nothing has begun yet: its first span will be a root.
+    pub fn unstarted() -> Self {
+        Self {
+            life: Life::Unstarted,
+            ..Self::generate()
         }
     }
 
@@ -32,8 +62,39 @@ impl TraceContext {
     pub fn child(self) -> Self {
         Self {
             span_id: rand::random::<u64>().max(1),
+            parent_id: match self.life {
+                Life::Span => self.span_id,
+                Life::Unstarted => 0,
+            },
+            life: Life::Span,
             ..self
         }
+    }
+
+    /// The span with which this process answers a request from outside the mesh that came with this
+    /// context. The caller's decision to record is taken over unless `OTEL_TRACES_SAMPLER` is one that
+    /// decides for itself.
+    #[must_use]
+    pub fn entered(self) -> Self {
+        let sampled = otlp::samples_entry(self.trace_id, self.is_sampled());
+        Self {
+            flags: if sampled {
+                self.flags | SAMPLED
+            } else {
+                self.flags & !SAMPLED
+            },
+            ..self.child()
+        }
+    }
+
+    /// Whether spans of this trace are recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED == SAMPLED
+    }
+
+    /// Whether both are of one trace.
+    pub fn is_same_trace(&self, other: &Self) -> bool {
+        self.trace_id == other.trace_id
     }
 
     /// The trace id in 32 hexadecimal digits.
@@ -49,6 +110,21 @@ impl TraceContext {
     /// The span id in 16 hexadecimal digits.
     pub fn span_id(&self) -> String {
         format!("{:016x}", self.span_id)
+    }
+
+    /// The span id as a number.
+    pub fn span_number(&self) -> u64 {
+        self.span_id
+    }
+
+    /// The id of the span above; `None` for a root.
+    pub(crate) fn parent_number(&self) -> Option<u64> {
+        (self.parent_id != 0).then_some(self.parent_id)
+    }
+
+    /// The flags, as in the header.
+    pub(crate) fn flags(&self) -> u8 {
+        self.flags
     }
 }
 
@@ -101,7 +177,9 @@ impl FromStr for TraceContext {
         Ok(Self {
             trace_id,
             span_id,
+            parent_id: 0,
             flags,
+            life: Life::Span,
         })
     }
 }
@@ -122,6 +200,26 @@ mod tests {
         let child = context.child();
         assert_eq!(child.trace_id(), context.trace_id());
         assert_ne!(child.span_id(), context.span_id());
+        assert_eq!(child.parent_number(), Some(context.span_number()));
+        assert!(child.is_sampled());
+    }
+
+    #[test]
+    fn the_first_span_of_a_trace_is_a_root() {
+        let unstarted = TraceContext::unstarted();
+        let root = unstarted.child();
+        assert!(root.is_same_trace(&unstarted));
+        assert_eq!(root.parent_number(), None);
+        assert_eq!(root.child().parent_number(), Some(root.span_number()));
+    }
+
+    #[test]
+    fn a_caller_who_does_not_record_is_followed() {
+        let sent: TraceContext = EXAMPLE.replace("-01", "-00").parse().unwrap();
+        let span = sent.entered();
+        assert!(!span.is_sampled());
+        assert_eq!(span.parent_number(), Some(sent.span_number()));
+        assert!(!span.child().is_sampled());
     }
 
     #[test]

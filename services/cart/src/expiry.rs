@@ -48,6 +48,7 @@ pub async fn sweep(store: &Store, clock: &Clock) -> Result<u64, StoreError> {
             .write(move |tx: Tx| async move { store::forget_expired(&tx, now, BATCH).await })
             .await?;
         forgotten += batch;
+        metrics::counter!("hub_carts_expired_total").increment(batch);
         if batch < BATCH as u64 {
             return Ok(forgotten);
         }

@@ -14,7 +14,7 @@ mod seed;
 mod stop;
 mod targets;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 
@@ -22,6 +22,9 @@ use crate::cli::{Cli, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long the last spans, metrics and log lines may take to reach their collector.
+const FLUSH: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -32,7 +35,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(dispatch(cli)) {
+    let outcome = runtime.block_on(async {
+        let outcome = dispatch(cli).await;
+        mesh::telemetry::shutdown(FLUSH).await;
+        outcome
+    });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -10,6 +10,7 @@ mod config;
 pub mod domain;
 mod events;
 mod expiry;
+mod measures;
 mod service;
 mod store;
 mod wire;
@@ -42,11 +43,15 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         means: means.clone(),
     };
     let (swept, sweeper) = (store.clone(), means.clone());
+    let (measured, clock) = (store.clone(), hub.clock().clone());
     Ok(Service::builder("inventory")
         .rpc(InventoryServiceServer::new(handler))
         .store(store)
         .consumer(events::OrderEvents(means.clone()))
         .consumer(events::ProductEvents(means))
+        .task("stock-measures", move |shutdown: Shutdown| async move {
+            measures::run(&measured, &clock, shutdown).await;
+        })
         .task("hold-expiry", move |shutdown: Shutdown| async move {
             loop {
                 tokio::select! {

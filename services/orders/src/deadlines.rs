@@ -15,8 +15,9 @@ use mesh::{
 use crate::{
     announce,
     cause::Cause,
-    domain::saga::{Fact, Facts, Timeout},
+    domain::saga::{Fact, Facts, Timeout, step_name},
     means::Means,
+    measures,
     store::{News, SagaView, advance, due, find_order, find_saga, grant_grace, note, repeat},
 };
 
@@ -99,7 +100,7 @@ async fn give_up(
 ) -> Result<(), Failure> {
     let moment = means.moment(Cause::default());
     let order_id = saga.order_id.clone();
-    let (facts, deadline) = (saga.facts, saga.deadline);
+    let (facts, deadline, step) = (saga.facts, saga.deadline, step_name(saga.step));
     store
         .write(move |tx: Tx| async move {
             if !still_waits(&tx, &order_id, &facts, moment.now).await? {
@@ -114,6 +115,12 @@ async fn give_up(
                 ..News::default()
             };
             advance(&tx, &moment, &order_id, news).await?;
+            let late = order_id.clone();
+            tx.after_commit(move || {
+                tracing::warn!(order_id = late, step, "an order ran out of time");
+                measures::count_outcome("cancelled");
+                metrics::counter!("hub_saga_timeouts_total", "step" => step).increment(1);
+            });
             let since = deadline.map_or_else(String::new, |at| format!(" (deadline {at})"));
             note(
                 &tx,
@@ -127,9 +134,6 @@ async fn give_up(
         })
         .await
         .map_err(|error: StoreError| Failure::from(error))?;
-    tracing::warn!(order_id = %saga.order_id, step = ?saga.step, "an order ran out of time");
-    metrics::counter!("hub_saga_timeouts_total", "step" => crate::domain::saga::step_name(saga.step))
-        .increment(1);
     Ok(())
 }
 

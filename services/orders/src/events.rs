@@ -16,6 +16,7 @@ use crate::{
         saga::{Fact, Leg},
     },
     means::Means,
+    measures::Tally,
     store::{HoldNews, News, Progress, advance},
     wire::time,
 };
@@ -56,10 +57,15 @@ impl Consumer for SagaEvents {
             return Ok(Effect::none());
         };
         let moment = self.0.moment(Cause::event(event));
+        let tally = Tally::of(event);
         Ok(Effect::write(move |tx: Tx| async move {
-            if advance(&tx, &moment, &order_id, news).await? == Progress::NoSuchOrder {
+            match advance(&tx, &moment, &order_id, news).await? {
+                Progress::Moved => tx.after_commit(move || tally.count()),
+                Progress::Known => {}
                 // Another shop's, or of a store that was restored from a backup: nothing to do here.
-                tracing::warn!(%order_id, "heard of an order that does not exist");
+                Progress::NoSuchOrder => {
+                    tracing::warn!(%order_id, "heard of an order that does not exist");
+                }
             }
             Ok(())
         }))

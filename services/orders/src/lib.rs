@@ -13,6 +13,7 @@ mod deadlines;
 pub mod domain;
 mod events;
 mod means;
+mod measures;
 mod service;
 mod store;
 mod watch;
@@ -71,6 +72,7 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         means: means.clone(),
     };
     let (timed, timer) = (store.clone(), means.clone());
+    let (measured, clock) = (store.clone(), hub.clock().clone());
     Ok(Service::builder("orders")
         .rpc(CheckoutServiceServer::new(service::CheckoutHandler {
             desk,
@@ -81,6 +83,9 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
         .consumer(events::SagaEvents(means))
         .task("saga-deadlines", move |shutdown: Shutdown| async move {
             deadlines::run(&timed, &timer, shutdown).await
+        })
+        .task("saga-measures", move |shutdown: Shutdown| async move {
+            measures::run(&measured, &clock, shutdown).await;
         })
         .build())
 }

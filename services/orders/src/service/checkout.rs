@@ -20,6 +20,7 @@ use crate::{
         promo::{Discount, normalize},
         shipping::{METHODS, Method},
     },
+    measures,
     store::find_promo,
     wire,
 };
@@ -36,9 +37,9 @@ impl CheckoutService for CheckoutHandler {
         request: Request<ValidateCheckoutRequest>,
     ) -> Result<Response<CheckoutValidation>, Status> {
         let ctx = CallContext::of(&request);
-        Ok(Response::new(
-            validate(&self.desk, &ctx, request.into_inner()).await?,
-        ))
+        let validation = validate(&self.desk, &ctx, request.into_inner()).await?;
+        measures::count_validation(validation.valid);
+        Ok(Response::new(validation))
     }
 
     async fn apply_promo(

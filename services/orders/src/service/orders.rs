@@ -29,6 +29,7 @@ use crate::{
         order::{Order, status_name},
         saga::Fact,
     },
+    measures,
     store::{
         Key, News, OrderPage, advance, entries_after, facts_now, facts_of, find_order, list,
         position_of,
@@ -132,6 +133,7 @@ impl OrdersHandler {
                     .with_metadata("status", state));
                 }
                 advance(&tx, &moment, &order_id, news).await?;
+                tx.after_commit(|| measures::count_outcome("cancelled"));
                 Ok::<_, Failure>(())
             })
             .await?;

@@ -16,6 +16,7 @@ use crate::{
     cause::Cause,
     domain::saga::{Fact, step_name},
     means::Means,
+    measures,
     store::{
         News, Overdue, SagaFilter, SagaView, advance, facts_now, find_order, find_saga, list_sagas,
         note, repeat,
@@ -105,6 +106,7 @@ impl SagaHandler {
                     ..News::default()
                 };
                 advance(&tx, &moment, &id, news).await?;
+                tx.after_commit(|| measures::count_outcome("cancelled"));
                 note(&tx, &moment, &id, &actor, "compensate", &reason).await?;
                 Ok(())
             })
