@@ -201,6 +201,11 @@ impl Hub {
         })
     }
 
+    /// The stores that are open.
+    pub(crate) async fn stores(&self) -> Vec<Store> {
+        self.0.stores.lock().await.clone()
+    }
+
     /// Cancelled when the process stops taking work.
     pub fn shutdown_token(&self) -> Shutdown {
         self.0.draining.clone()

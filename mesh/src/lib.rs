@@ -5,6 +5,7 @@
 //! pages, who is calling, how calls travel and fail, how state is stored and events are delivered.
 //! `docs/ARCHITECTURE.md` follows one order through it.
 
+pub mod backup;
 pub mod blob;
 pub mod cache;
 pub mod clock;

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::{
     Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value,
     after_commit::AfterCommit,
-    sqlite::{Simulated, Sqlite},
+    sqlite::{Hold, Simulated, Sqlite},
 };
 use crate::{
     clock::Clock,
@@ -216,6 +216,18 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
             Engine::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// Keeps the store from changing until the [`Hold`] is let go of; writes wait meanwhile. None on an engine that
+    /// has its own tools for copies.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub(crate) async fn hold(&self) -> Result<Option<Hold>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.hold().await.map(Some),
+            _ => Ok(None),
         }
     }
 

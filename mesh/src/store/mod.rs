@@ -32,8 +32,8 @@ pub use error::StoreError;
 pub use lease::Lease;
 pub use migration::Migration;
 pub use row::{ColumnRef, FromValue, Row, ValueRef};
-pub(crate) use sqlite::panic_message;
 pub use sqlite::{Access, Disk};
+pub(crate) use sqlite::{Snapshot, check_file, panic_message};
 pub use tx::Tx;
 pub use value::{IntoValue, Value};
 

@@ -1,5 +1,6 @@
 //! The SQLite engine: one file, one writer thread, a few readers.
 
+mod hold;
 mod migrate;
 mod open;
 mod queue;
@@ -23,6 +24,7 @@ use self::{
 use super::{Migration, Row, StoreConfig, StoreError, Tx, Value};
 use crate::{clock::Clock, ids::Ids};
 
+pub(crate) use hold::{Hold, Snapshot, check as check_file};
 pub(super) use simulated::Simulated;
 pub use simulated::{Access, Disk};
 pub(super) use tx::SqliteTx;
@@ -32,6 +34,7 @@ pub(crate) use writer::panic_message;
 #[derive(Debug)]
 pub(super) struct Sqlite {
     location: Arc<Location>,
+    config: StoreConfig,
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     readers: Arc<Readers>,
@@ -122,6 +125,7 @@ impl Sqlite {
             })?;
         Ok(Self {
             location,
+            config,
             shared,
             queue,
             readers,

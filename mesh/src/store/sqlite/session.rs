@@ -24,6 +24,11 @@ impl Session {
         }
     }
 
+    /// The connection, for what is no statement.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Runs statements without parameters or results, such as those of a migration.
     pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch(sql)?)
