@@ -4,6 +4,7 @@
 
 mod account;
 mod agents;
+mod backup;
 mod catalog;
 mod chaos;
 mod checkout;

@@ -70,7 +70,8 @@ fn value_of(value: serde_json::Value) -> Value {
     Value { kind: Some(kind) }
 }
 
-fn timestamp(at: DateTime<Utc>) -> Timestamp {
+/// A time of the contract.
+pub fn timestamp(at: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: at.timestamp(),
         nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(999_999_999),

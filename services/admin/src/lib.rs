@@ -1,5 +1,6 @@
 //! Admin: what operators see of the process and of its events.
 
+mod backups;
 mod dead_letters;
 mod health;
 mod service;

@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use contracts::hub::admin::v1::{
-    DeadLetter, DiscardDeadLetterRequest, GetDeadLetterRequest, GetHealthRequest, HealthReport,
-    ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    admin_service_server::AdminService,
+    Backup, CreateBackupRequest, DeadLetter, DiscardDeadLetterRequest, GetDeadLetterRequest,
+    GetHealthRequest, HealthReport, ListDeadLettersRequest, ListDeadLettersResponse,
+    ReplayDeadLetterRequest, admin_service_server::AdminService,
 };
 use mesh::{CallContext, Failure, Hub, Paging, events::DeadLetterQuery};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::{dead_letters, health};
+use crate::{backups, dead_letters, health};
 
 /// Answers `AdminService`.
 pub struct AdminHandler {
@@ -27,6 +27,21 @@ impl AdminService for AdminHandler {
         let uptime = self.hub.clock().now() - self.started;
         let report = self.hub.health().await;
         Ok(Response::new(health::report(report, uptime)))
+    }
+
+    async fn create_backup(
+        &self,
+        request: Request<CreateBackupRequest>,
+    ) -> Result<Response<Backup>, Status> {
+        let operator = CallContext::of(&request).principal().subject().to_owned();
+        let backup = backups::create(&self.hub).await?;
+        tracing::info!(
+            name = backup.name,
+            bytes = backup.bytes,
+            operator,
+            "backup made"
+        );
+        Ok(Response::new(backup))
     }
 
     async fn list_dead_letters(

@@ -61,6 +61,10 @@ pub enum Command {
     Serve(ServeOptions),
     /// Fill the shop with the demo data and end
     Seed,
+    /// Copy everything that an embedded hub keeps, also while it serves
+    Backup(BackupOptions),
+    /// Make a data folder from a backup, after checking it
+    Restore(RestoreOptions),
     /// List the services, their ports and what they are for
     Services,
     /// Print who calls whom and who hears which event, as the contract declares it
@@ -125,6 +129,22 @@ pub enum GraphFormat {
     Json,
     /// For Graphviz
     Dot,
+}
+
+/// Options of `hub backup`.
+#[derive(Debug, Args)]
+pub struct BackupOptions {
+    /// Folder for the backup; it must not exist
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Options of `hub restore`.
+#[derive(Debug, Args)]
+pub struct RestoreOptions {
+    /// Folder of the backup; --data-dir is the folder to make, which must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
 }
 
 /// Options of `hub import`.

@@ -1,5 +1,6 @@
 //! Holiday Peak Hub: the whole hub, or any part of it, in one binary.
 
+mod backup;
 mod banner;
 mod cli;
 mod data_dir;
@@ -68,6 +69,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(options) => run::serve(&settings, &options).await,
         Command::Seed => run::seed(&settings).await,
         Command::Graph(options) => graph::print(options.format),
+        Command::Backup(options) => backup::backup(&settings, &options).await,
+        Command::Restore(options) => backup::restore(&settings, &options),
         Command::Services => overview::services(&settings),
         Command::Config => overview::config(&settings).await,
         Command::Envoy(command) => envoy::write(&settings, &command),
