@@ -12,7 +12,7 @@ use crate::{
     cache::{Cache, Redis, RedisSettings},
     clock::Clock,
     config::{Config, HubSettings, MeshSettings, Peers, Sources},
-    events::{Bus, EventsConfig},
+    events::{Bus, EventsConfig, Group},
     health::Phase,
     ids::Ids,
     policy::PolicyTable,
@@ -143,7 +143,7 @@ impl HubBuilder {
             cache,
             blobs,
             bus: match &self.surroundings {
-                None => bus(&settings, events, &clock, &ids)?,
+                None => bus(&settings, &policies, events, &clock, &ids)?,
                 Some(world) => Bus::simulated(events, clock.clone(), Arc::clone(world)),
             },
             surroundings: self.surroundings,
@@ -188,6 +188,7 @@ async fn cache(
 /// The bus: over a broker when there is one.
 fn bus(
     settings: &HubSettings,
+    policies: &PolicyTable,
     config: EventsConfig,
     clock: &Clock,
     ids: &Ids,
@@ -198,7 +199,7 @@ fn bus(
     let address = settings.broker(&config);
     Ok(Bus::over(
         address,
-        Vec::new(),
+        Group::all_in(policies.graph()),
         config,
         clock.clone(),
         ids.clone(),

@@ -84,6 +84,9 @@ pub enum Command {
     /// Look at events that could not be handled, replay or discard them
     #[command(subcommand)]
     Dlq(DeadLetterCommand),
+    /// Look at what the hub has at its broker
+    #[command(subcommand)]
+    Events(EventsCommand),
 }
 
 impl Default for Command {
@@ -221,6 +224,17 @@ pub enum DeadLetterCommand {
         /// Why; it is recorded
         #[arg(long)]
         reason: String,
+    },
+}
+
+/// What can be done with the broker.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// Print the exchanges, queues and bindings that the hub declares at RabbitMQ
+    Topology {
+        /// Delete them, with every event that is in them
+        #[arg(long)]
+        delete: bool,
     },
 }
 

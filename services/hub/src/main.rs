@@ -5,6 +5,7 @@ mod banner;
 mod cli;
 mod data_dir;
 mod envoy;
+mod events;
 mod graph;
 mod import;
 mod operator;
@@ -71,6 +72,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Graph(options) => graph::print(options.format),
         Command::Backup(options) => backup::backup(&settings, &options).await,
         Command::Restore(options) => backup::restore(&settings, &options),
+        Command::Events(command) => events::run(&settings, &command).await,
         Command::Services => overview::services(&settings),
         Command::Config => overview::config(&settings).await,
         Command::Envoy(command) => envoy::write(&settings, &command),

@@ -19,7 +19,10 @@ use super::{
     BrokerAddress,
     names::{Names, all_slots},
 };
-use crate::events::{BusError, EventsConfig, QueueType};
+use crate::{
+    events::{BusError, EventsConfig, QueueType},
+    policy::{CallGraph, CallerKind},
+};
 
 /// A consumer group: the consumers of one name in all processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,25 @@ pub struct Group {
     pub consumer: String,
     /// The event types that it wants.
     pub events: Vec<String>,
+}
+
+impl Group {
+    /// The groups that the contracts declare. Consumers for every process have no queue that lasts.
+    pub fn all_in(graph: &CallGraph) -> Vec<Self> {
+        graph
+            .consumers()
+            .filter(|consumer| {
+                let every_process = CallerKind::Consumer {
+                    every_process: true,
+                };
+                consumer.kind != every_process
+            })
+            .map(|consumer| Self {
+                consumer: consumer.name.to_string(),
+                events: consumer.events.clone(),
+            })
+            .collect()
+    }
 }
 
 /// What an installation declares at its broker.
