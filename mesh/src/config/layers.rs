@@ -13,6 +13,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("HUB_LISTEN", "hub.listen"),
     ("HUB_PROFILE", "hub.profile"),
     ("DATABASE_URL", "hub.database_url"),
+    ("DATABASE_READ_URL", "hub.database_read_url"),
     ("AMQP_URL", "hub.amqp_url"),
     ("REDIS_URL", "hub.redis_url"),
     ("BLOB_URL", "hub.blob_url"),

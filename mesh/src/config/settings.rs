@@ -19,6 +19,8 @@ pub struct HubSettings {
     pub profile: Profile,
     /// PostgreSQL (`DATABASE_URL`); empty: SQLite files in the data folder.
     pub database_url: Secret<String>,
+    /// A replica of it (`DATABASE_READ_URL`) that answers long reads; empty: the main one does.
+    pub database_read_url: Secret<String>,
     /// RabbitMQ (`AMQP_URL`); empty: events stay in the process.
     pub amqp_url: Secret<String>,
     /// Redis (`REDIS_URL`); empty: the cache stays in the process.
@@ -38,6 +40,7 @@ impl Default for HubSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             profile: Profile::Embedded,
             database_url: Secret::default(),
+            database_read_url: Secret::default(),
             amqp_url: Secret::default(),
             redis_url: Secret::default(),
             blob_url: String::new(),

@@ -11,7 +11,7 @@ use crate::{
     blob::Blobs,
     cache::{Cache, Redis, RedisSettings},
     clock::Clock,
-    config::{Config, HubSettings, MeshSettings, Peers, Sources},
+    config::{Config, HubSettings, MeshSettings, Peers, Secret, Sources},
     events::{Bus, EventsConfig, Group},
     health::Phase,
     ids::Ids,
@@ -21,7 +21,7 @@ use crate::{
     rpc::{Channel, GrpcRoutes, Registry, RegistryParts},
     service::StartError,
     simulation::Surroundings,
-    store::StoreConfig,
+    store::{Database, StoreConfig},
     telemetry::TelemetryConfig,
     validation::Validator,
 };
@@ -91,7 +91,6 @@ impl HubBuilder {
         if let Some(data_dir) = self.data_dir {
             settings.data_dir = data_dir;
         }
-        refuse_engines(&settings)?;
         let mesh: MeshSettings = config.section("mesh")?;
         let peers: Peers = config.section("peers")?;
         let limits = config.section("rate_limits")?;
@@ -99,6 +98,10 @@ impl HubBuilder {
         let mut store_config: StoreConfig = config.section("store")?;
         if !config.sets("store", "directory") {
             store_config.directory.clone_from(&settings.data_dir);
+        }
+        store_config.database = database(&settings);
+        if let Some(database) = &store_config.database {
+            database.check()?;
         }
         // Declared for `Config::check`; the binary has used it before it builds a hub.
         let _: TelemetryConfig = config.section("telemetry")?;
@@ -206,21 +209,11 @@ fn bus(
     )?)
 }
 
-/// An address of an engine that this version cannot use must not be ignored: whoever sets it believes that
-/// the data goes there.
-fn refuse_engines(settings: &HubSettings) -> Result<(), StartError> {
-    for (key, variable, engine, url) in [(
-        "database_url",
-        "DATABASE_URL",
-        "PostgreSQL",
-        &settings.database_url,
-    )] {
-        if !url.expose().is_empty() {
-            return Err(StartError::config(
-                "hub",
-                format!("{key} is set, but this version cannot use {engine} yet; unset {variable}"),
-            ));
-        }
-    }
-    Ok(())
+/// The database that the settings name, if they name one.
+fn database(settings: &HubSettings) -> Option<Database> {
+    let given = |url: &Secret<String>| (!url.expose().is_empty()).then(|| url.clone());
+    Some(Database {
+        url: given(&settings.database_url)?,
+        read_url: given(&settings.database_read_url),
+    })
 }

@@ -144,7 +144,7 @@ async fn what_is_wrong_at_start_is_one_line_that_names_it() {
         ("peers.orders", "127.0.0.1", "127.0.0.1"),
         ("mesh.internal_key", "short", "internal_key"),
         ("hub.listen", "everywhere", "listen"),
-        ("hub.database_url", "postgres://u:p@db/hub", "DATABASE_URL"),
+        ("hub.database_url", "mysql://u:p@db/hub", "DATABASE_URL"),
         ("hub.amqp_url", "rabbit://mq", "AMQP_URL"),
         ("hub.redis_url", "http://cache", "redis_url"),
         ("hub.blob_url", "ftp://pictures", "blob_url"),

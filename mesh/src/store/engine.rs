@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::{
     Dialect, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value,
     after_commit::AfterCommit,
+    postgres::Postgres,
     sqlite::{Hold, Simulated, Sqlite},
 };
 use crate::{
@@ -36,14 +37,27 @@ pub struct Store {
 enum Engine {
     Sqlite(Arc<Sqlite>),
     Simulated(Arc<Simulated>),
+    Postgres(Arc<Postgres>),
+}
+
+/// How far a write is kept apart from others on PostgreSQL. On SQLite writes never overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// As if writes ran one after the other; one that does not fit in is run again.
+    Serializable,
+    /// Each statement sees what is committed when it begins, and waits for rows that others change. For
+    /// single statements on rows that many touch and whose effect does not depend on other rows.
+    ReadCommitted,
 }
 
 impl Store {
     /// Opens the store `name` (a service's name; also the source of its events), creating folder and
-    /// file where they do not exist, and applies the migrations that are missing.
+    /// file, or the schema of that name, where they do not exist, and applies the migrations that are
+    /// missing.
     ///
     /// # Errors
-    /// [`StoreError::Open`] naming the path, [`StoreError::Migration`] naming the migration.
+    /// [`StoreError::Open`] naming the path, [`StoreError::Connect`] naming the server,
+    /// [`StoreError::Migration`] naming the migration.
     pub async fn open(
         name: &str,
         config: &StoreConfig,
@@ -51,10 +65,18 @@ impl Store {
         clock: Clock,
         ids: Ids,
     ) -> Result<Self, StoreError> {
-        let engine = Sqlite::open(name, config, migrations, clock, ids).await?;
-        Ok(Self {
-            engine: Engine::Sqlite(Arc::new(engine)),
-        })
+        let engine = match &config.database {
+            Some(database) => {
+                let opened =
+                    Postgres::open(name, name, database, config, migrations, clock, ids).await?;
+                Engine::Postgres(Arc::new(opened))
+            }
+            None => {
+                let opened = Sqlite::open(name, config, migrations, clock, ids).await?;
+                Engine::Sqlite(Arc::new(opened))
+            }
+        };
+        Ok(Self { engine })
     }
 
     /// Opens a store in a new folder below the system's temporary one; the folder goes away with the
@@ -88,11 +110,33 @@ impl Store {
         })
     }
 
+    /// Opens a store where `config` says, in a new schema when that is PostgreSQL; the schema goes away
+    /// with the last handle. For tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn temporary_with(
+        name: &str,
+        config: &StoreConfig,
+        migrations: &'static [Migration],
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, StoreError> {
+        let Some(database) = &config.database else {
+            return Self::temporary(name, migrations, clock, ids).await;
+        };
+        let opened = Postgres::temporary(name, database, config, migrations, clock, ids).await?;
+        Ok(Self {
+            engine: Engine::Postgres(Arc::new(opened)),
+        })
+    }
+
     /// The name that the store was opened with.
     pub fn name(&self) -> &str {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.name(),
             Engine::Simulated(store) => store.name(),
+            Engine::Postgres(postgres) => postgres.name(),
         }
     }
 
@@ -100,13 +144,14 @@ impl Store {
     pub fn dialect(&self) -> Dialect {
         match &self.engine {
             Engine::Sqlite(_) | Engine::Simulated(_) => Dialect::Sqlite,
+            Engine::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// Asks for the lease `name`, which one process at a time holds.
     pub fn lease(&self, _name: &str) -> Lease {
         match &self.engine {
-            Engine::Sqlite(_) | Engine::Simulated(_) => Lease::undisputed(),
+            Engine::Sqlite(_) | Engine::Simulated(_) | Engine::Postgres(_) => Lease::undisputed(),
         }
     }
 
@@ -114,7 +159,7 @@ impl Store {
     pub fn path(&self) -> Option<&Path> {
         match &self.engine {
             Engine::Sqlite(sqlite) => Some(sqlite.path()),
-            Engine::Simulated(_) => None,
+            Engine::Simulated(_) | Engine::Postgres(_) => None,
         }
     }
 
@@ -122,14 +167,29 @@ impl Store {
     /// the commit is durable. `Err` undoes what this closure did, and nothing else.
     ///
     /// The closure may await its own statements only: on SQLite it is polled once. It runs to its end
-    /// even when the caller goes away.
+    /// even when the caller goes away. On PostgreSQL it may run several times, of which one counts: what
+    /// it does beside its statements must be harmless when repeated.
     ///
     /// # Errors
     /// The closure's own error, or a [`StoreError`] when it awaited elsewhere, panicked, or the commit
-    /// failed.
+    /// failed. Only [`StoreError::OutcomeUnknown`] leaves open whether the write happened.
     pub async fn write<F, Fut, T, E>(&self, job: F) -> Result<T, E>
     where
-        F: FnOnce(Tx) -> Fut + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.write_at(Isolation::Serializable, job).await
+    }
+
+    /// As [`Store::write`], with the isolation to be named.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_at<F, Fut, T, E>(&self, isolation: Isolation, job: F) -> Result<T, E>
+    where
+        F: FnOnce(Tx) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -144,6 +204,7 @@ impl Store {
         let answer = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(job).await,
             Engine::Simulated(store) => store.write(job).await,
+            Engine::Postgres(postgres) => postgres.write(isolation, job).await,
         };
         match &answer {
             Ok(_) => after.carry_out(),
@@ -152,8 +213,8 @@ impl Store {
         answer
     }
 
-    /// The first row of a query that is quick by construction: by key, or a page by an index. It runs on
-    /// the calling thread.
+    /// The first row of a query that is quick by construction: by key, or a page by an index. On SQLite it
+    /// runs on the calling thread.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -162,11 +223,12 @@ impl Store {
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.one(sql, &args).await,
             Engine::Simulated(store) => store.one(sql, &args).await,
+            Engine::Postgres(postgres) => postgres.one(sql, &args).await,
         };
         span.stored(found)
     }
 
-    /// All rows of a query that is quick by construction. It runs on the calling thread.
+    /// All rows of a query that is quick by construction. On SQLite it runs on the calling thread.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -175,11 +237,14 @@ impl Store {
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, &args).await,
             Engine::Simulated(store) => store.all(sql, &args).await,
+            Engine::Postgres(postgres) => postgres.all(sql, &args).await,
         };
         span.stored(found)
     }
 
-    /// All rows of a query that may take long; it runs away from the async threads.
+    /// All rows of a query that may take long; it runs away from the async threads. On PostgreSQL a replica
+    /// answers when there is one, so the answer may be older than a write that was answered: ask
+    /// [`Store::all`] where that matters.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -193,6 +258,7 @@ impl Store {
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, args).await,
             Engine::Simulated(store) => store.all(&sql, &args).await,
+            Engine::Postgres(postgres) => postgres.scan(&sql, &args).await,
         };
         span.stored(found)
     }
@@ -205,17 +271,19 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ping().await,
             Engine::Simulated(store) => store.ping(),
+            Engine::Postgres(postgres) => postgres.ping().await,
         }
     }
 
-    /// Moves what is in the write-ahead log into the database file, as far as readers allow.
+    /// Moves what is in the write-ahead log into the database file, as far as readers allow. PostgreSQL
+    /// does this by itself.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
-            Engine::Simulated(_) => Ok(()),
+            Engine::Simulated(_) | Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -243,6 +311,7 @@ impl Store {
                 store.close();
                 Ok(())
             }
+            Engine::Postgres(postgres) => postgres.close().await,
         }
     }
 
@@ -251,6 +320,7 @@ impl Store {
         match (&self.engine, &other.engine) {
             (Engine::Sqlite(one), Engine::Sqlite(two)) => Arc::ptr_eq(one, two),
             (Engine::Simulated(one), Engine::Simulated(two)) => Arc::ptr_eq(one, two),
+            (Engine::Postgres(one), Engine::Postgres(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
     }
@@ -260,6 +330,7 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.clock(),
             Engine::Simulated(store) => store.clock(),
+            Engine::Postgres(postgres) => postgres.clock(),
         }
     }
 
@@ -268,6 +339,7 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ids(),
             Engine::Simulated(store) => store.ids(),
+            Engine::Postgres(postgres) => postgres.ids(),
         }
     }
 
@@ -276,6 +348,7 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.outbox_signal(),
             Engine::Simulated(store) => store.outbox_signal(),
+            Engine::Postgres(postgres) => postgres.outbox_signal(),
         }
     }
 }

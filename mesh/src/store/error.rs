@@ -10,7 +10,7 @@ pub enum StoreError {
     /// A row with the same unique key exists.
     #[error("a row with the same {constraint} exists")]
     Unique {
-        /// The columns (`orders.cart_id, orders.cart_version`) or the index that the engine named.
+        /// The columns (`orders.cart_id, orders.cart_version`), the index, or both: what the engine named.
         constraint: String,
     },
     /// A row that is referred to does not exist, or one that is referred to would go away.
@@ -78,6 +78,24 @@ pub enum StoreError {
         /// Why.
         message: String,
     },
+    /// PostgreSQL cannot be used as it is configured, or not now.
+    #[error("cannot use PostgreSQL at {server}: {message}")]
+    Connect {
+        /// Host, port and database.
+        server: String,
+        /// Why.
+        message: String,
+    },
+    /// The connection was lost while the transaction was committed, and what became of it could not be
+    /// found out: it may or may not have happened.
+    #[error("the connection was lost during a commit, and nobody knows whether it happened")]
+    OutcomeUnknown,
+    /// A text stands where the database wants a UUID and is none, so it names nothing.
+    #[error("a text that is no UUID was given for one")]
+    NotAnId,
+    /// A text holds a character that the database cannot store.
+    #[error("text must not contain NUL")]
+    NulCharacter,
     /// The statement itself is wrong: a defect of the program.
     #[error("the statement failed: {message}")]
     Statement {
@@ -165,6 +183,16 @@ impl From<StoreError> for Failure {
             }
             StoreError::Unavailable { .. } | StoreError::Closed => {
                 Self::unavailable("the store is unavailable, try again").caused_by(error)
+            }
+            StoreError::OutcomeUnknown => Self::unavailable(
+                "it is not known whether the change was made; look before trying again",
+            )
+            .caused_by(error),
+            StoreError::NotAnId => {
+                Self::new(Reason::NotFound, "there is nothing with that id").caused_by(error)
+            }
+            StoreError::NulCharacter => {
+                Self::new(Reason::InvalidArgument, "text must not contain NUL").caused_by(error)
             }
             _ => Self::internal(error),
         }

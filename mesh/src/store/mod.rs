@@ -9,6 +9,11 @@
 //! it is free run in one transaction, each in its own savepoint, and share one fsync. So throughput does
 //! not fall with the number of callers, no caller ever sees `SQLITE_BUSY`, and a closure that fails
 //! undoes only itself.
+//!
+//! On PostgreSQL every store is a schema, which any number of processes share. A closure runs as a
+//! SERIALIZABLE transaction, and again when it lost against another one: hence it must be `Clone`, and
+//! everything it does must be in its statements. A statement that fails ends the transaction there, so
+//! closures that run on both engines say `ON CONFLICT` instead of catching a violation.
 
 mod after_commit;
 mod config;
@@ -17,6 +22,7 @@ mod engine;
 mod error;
 mod lease;
 mod migration;
+mod postgres;
 mod row;
 mod schema;
 mod sqlite;
@@ -25,9 +31,9 @@ mod tests;
 mod tx;
 mod value;
 
-pub use config::{StoreConfig, Synchronous};
+pub use config::{Database, Pooling, StoreConfig, Synchronous};
 pub use dialect::{Dialect, Sql};
-pub use engine::Store;
+pub use engine::{Isolation, Store};
 pub use error::StoreError;
 pub use lease::Lease;
 pub use migration::Migration;

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Dialect, Row, StoreError, Value, after_commit::AfterCommit, sqlite::SqliteTx};
+use super::{
+    Dialect, Row, StoreError, Value, after_commit::AfterCommit, postgres::PostgresTx,
+    sqlite::SqliteTx,
+};
 use crate::{events::Emission, telemetry::conventions};
 
 /// A running transaction. Cheap to clone; every clone is refused with
@@ -19,12 +22,20 @@ pub struct Tx {
 #[derive(Clone, Debug)]
 enum TxEngine {
     Sqlite(SqliteTx),
+    Postgres(PostgresTx),
 }
 
 impl Tx {
     pub(super) fn sqlite(tx: SqliteTx) -> Self {
         Self {
             engine: TxEngine::Sqlite(tx),
+            after: AfterCommit::default(),
+        }
+    }
+
+    pub(super) fn postgres(tx: PostgresTx) -> Self {
+        Self {
+            engine: TxEngine::Postgres(tx),
             after: AfterCommit::default(),
         }
     }
@@ -46,19 +57,21 @@ impl Tx {
     pub fn dialect(&self) -> Dialect {
         match &self.engine {
             TxEngine::Sqlite(_) => Dialect::Sqlite,
+            TxEngine::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// Runs a statement and returns how many rows it changed.
     ///
     /// # Errors
-    /// What the engine refuses, see [`StoreError`]. The transaction stays usable: a closure may go on
-    /// after a constraint was violated on SQLite, but code that must also run on PostgreSQL uses
-    /// `ON CONFLICT` instead.
+    /// What the engine refuses, see [`StoreError`]. On SQLite a closure may go on after a constraint was
+    /// violated. On PostgreSQL the transaction is lost with its first error, which every later statement
+    /// and the commit return: code for both uses `ON CONFLICT` instead.
     pub async fn execute(&self, sql: &str, args: Vec<Value>) -> Result<u64, StoreError> {
         let span = conventions::statement(sql);
         let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.execute(sql, &args),
+            TxEngine::Postgres(tx) => tx.execute(sql, &args).await,
         };
         span.stored(done)
     }
@@ -71,6 +84,7 @@ impl Tx {
         let span = conventions::statement(sql);
         let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.one(sql, &args),
+            TxEngine::Postgres(tx) => tx.one(sql, &args).await,
         };
         span.stored(done)
     }
@@ -83,6 +97,7 @@ impl Tx {
         let span = conventions::statement(sql);
         let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.all(sql, &args),
+            TxEngine::Postgres(tx) => tx.all(sql, &args).await,
         };
         span.stored(done)
     }
@@ -102,6 +117,7 @@ impl Tx {
                 .iter()
                 .map(|(sql, args)| tx.execute(sql, args))
                 .collect(),
+            TxEngine::Postgres(tx) => tx.execute_batch(&statements).await,
         };
         span.stored(done)
     }
@@ -115,6 +131,7 @@ impl Tx {
         let (span, emission) = conventions::publish(emission);
         let done = match &self.engine {
             TxEngine::Sqlite(tx) => tx.emit(emission),
+            TxEngine::Postgres(tx) => tx.emit(emission),
         };
         span.stored(done)
     }
@@ -128,6 +145,9 @@ impl Tx {
             emissions.into_iter().map(conventions::publish).unzip();
         let done = match &self.engine {
             TxEngine::Sqlite(tx) => emissions
+                .into_iter()
+                .try_for_each(|emission| tx.emit(emission).map(drop)),
+            TxEngine::Postgres(tx) => emissions
                 .into_iter()
                 .try_for_each(|emission| tx.emit(emission).map(drop)),
         };

@@ -174,6 +174,7 @@ impl Addresses {
 }
 
 /// An insertion that waits for its transaction.
+#[derive(Clone)]
 pub struct Addition {
     address_id: String,
     user_id: Uuid,

@@ -89,6 +89,7 @@ pub struct Outbox {
 }
 
 /// A mail with its token, ready to be written.
+#[derive(Clone)]
 pub struct TokenMail {
     mail_id: String,
     user_id: String,

@@ -34,6 +34,7 @@ pub struct StoredUser {
 }
 
 /// What a new account is made of.
+#[derive(Clone)]
 pub struct NewUser {
     /// Normalized e-mail address.
     pub email: String,
@@ -52,7 +53,7 @@ pub struct NewUser {
 }
 
 /// Changes to a profile; `None` leaves a field as it is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ProfileChange {
     /// New display name.
     pub name: Option<String>,
@@ -124,6 +125,7 @@ impl Users {
 }
 
 /// An insertion that waits for its transaction.
+#[derive(Clone)]
 pub struct Creation {
     user_id: String,
     now: DateTime<Utc>,

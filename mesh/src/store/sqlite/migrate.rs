@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     super::{
-        Migration, StoreError,
+        Dialect, Migration, StoreError,
+        migration::{Refusal, pending},
         schema::{RUNTIME_MIGRATIONS, RUNTIME_SERIES, SERVICE_SERIES},
     },
     session::Session,
@@ -42,12 +43,7 @@ fn apply(
     migrations: &'static [Migration],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let refuse = |migration: &Migration, message: String| StoreError::Migration {
-        store: store.to_owned(),
-        version: migration.version,
-        name: migration.name.to_owned(),
-        message,
-    };
+    let refuse = |refusal: Refusal| refusal.of(store);
     let mut applied = BTreeMap::new();
     for row in session.all(
         "SELECT version, checksum FROM schema_migrations WHERE series = $1",
@@ -55,42 +51,15 @@ fn apply(
     )? {
         applied.insert(row.get::<u32>("version")?, row.get::<String>("checksum")?);
     }
-    let newest = applied.keys().next_back().copied().unwrap_or(0);
-    let mut previous = 0;
-    for migration in migrations {
-        if migration.version <= previous {
-            return Err(refuse(
-                migration,
-                format!("does not follow version {previous}"),
-            ));
-        }
-        previous = migration.version;
-        let checksum = migration.checksum();
-        match applied.get(&migration.version) {
-            Some(recorded) if *recorded == checksum => continue,
-            Some(_) => {
-                return Err(refuse(
-                    migration,
-                    "was changed after it had been applied; restore it and add a new one"
-                        .to_owned(),
-                ));
-            }
-            None if migration.version < newest => {
-                return Err(refuse(
-                    migration,
-                    format!("is missing although version {newest} has been applied"),
-                ));
-            }
-            None => {}
-        }
+    for migration in pending(migrations, &applied, Dialect::Sqlite).map_err(refuse)? {
         if defers_checks(migration.sqlite) {
-            return Err(refuse(
+            return Err(refuse(Refusal::new(
                 migration,
-                "defers foreign keys to the commit, where one violation would undo the writes of others"
-                    .to_owned(),
-            ));
+                "defers foreign keys to the commit, where one violation would undo the writes of others",
+            )));
         }
         session.batch("BEGIN IMMEDIATE")?;
+        let checksum = migration.checksum(Dialect::Sqlite);
         let record = args![series, migration.version, migration.name, checksum, now];
         let outcome = session
             .batch(migration.sqlite)
@@ -105,7 +74,7 @@ fn apply(
         if let Err(error) = outcome {
             // Harmless when SQLite has rolled back by itself.
             let _ = session.batch("ROLLBACK");
-            return Err(refuse(migration, error.to_string()));
+            return Err(refuse(Refusal::new(migration, error.to_string())));
         }
         tracing::info!(
             store,
@@ -115,12 +84,14 @@ fn apply(
             "migration applied"
         );
     }
-    if newest > previous {
+    let newest = applied.keys().next_back().copied().unwrap_or(0);
+    let known = migrations.last().map_or(0, |migration| migration.version);
+    if newest > known {
         tracing::warn!(
             store,
             series,
             newest,
-            known = previous,
+            known,
             "the database is newer than this program"
         );
     }

@@ -5,13 +5,14 @@
 mod after_commit;
 mod migrations;
 mod opening;
+mod postgres;
 mod reads;
 mod writes;
 
 use chrono::DateTime;
 use tempfile::TempDir;
 
-use super::{Migration, Store, StoreConfig, StoreError};
+use super::{Database, Migration, Store, StoreConfig, StoreError};
 use crate::{clock::Clock, ids::Ids};
 
 const COUNTERS: &[Migration] = &[Migration::alike(
@@ -39,6 +40,28 @@ async fn temporary() -> Store {
     Store::temporary("test", COUNTERS, clock, ids)
         .await
         .unwrap()
+}
+
+/// PostgreSQL as the environment names it.
+fn postgres() -> Option<StoreConfig> {
+    let Ok(url) = std::env::var("HUB_TEST_DATABASE_URL") else {
+        eprintln!("skipped: HUB_TEST_DATABASE_URL is not set");
+        return None;
+    };
+    Some(StoreConfig {
+        database: Some(Database {
+            url: url.into(),
+            read_url: None,
+        }),
+        ..StoreConfig::default()
+    })
+}
+
+async fn on_postgres(migrations: &'static [Migration]) -> Option<Store> {
+    let clock = clock();
+    let ids = ids(&clock);
+    let store = Store::temporary_with("test", &postgres()?, migrations, clock, ids).await;
+    Some(store.unwrap())
 }
 
 async fn open_in(folder: &TempDir, migrations: &'static [Migration]) -> Result<Store, StoreError> {

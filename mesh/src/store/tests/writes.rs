@@ -36,10 +36,12 @@ async fn total(store: &Store) -> i64 {
 async fn hold(store: &Store) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
     let (started, has_started) = tokio::sync::oneshot::channel();
+    let once = Arc::new(Mutex::new(Some((started, released))));
     let store = store.clone();
     tokio::spawn(async move {
         store
             .write(move |_tx: Tx| async move {
+                let (started, released) = once.lock().take().unwrap();
                 started.send(()).unwrap();
                 let _ = released.recv();
                 Ok::<_, StoreError>(())

@@ -8,6 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use mesh::Failure;
 
 /// A fresh token with the hash to store.
+#[derive(Clone)]
 pub struct OpaqueToken {
     /// What the holder gets, base64url.
     pub token: String,

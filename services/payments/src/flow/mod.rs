@@ -58,7 +58,7 @@ impl Desk {
     async fn write<T, F, Fut>(&self, cause: &Cause, write: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(Tx, Moment) -> Fut + Send + 'static,
+        F: FnOnce(Tx, Moment) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let moment = self.moment(cause);

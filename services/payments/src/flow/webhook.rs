@@ -44,6 +44,7 @@ struct EventData {
 }
 
 /// What an event says, as far as it concerns us.
+#[derive(Clone)]
 enum Said {
     Paid { payment: Payment, card: Card },
     Declined { payment: Payment, decline: Decline },
@@ -63,6 +64,7 @@ impl Said {
 }
 
 /// Id and outcome of an event, to be kept.
+#[derive(Clone)]
 struct Receipt {
     event_id: String,
     kind: String,

@@ -44,6 +44,7 @@ pub struct MethodsHandler {
 }
 
 /// A method to be saved.
+#[derive(Clone)]
 struct NewMethod {
     user_id: String,
     kept: KeptMethod,
