@@ -40,6 +40,7 @@ use crate::{
     service::{Check, Shutdown, StartError},
     simulation::Surroundings,
     store::{Migration, Store, StoreConfig},
+    tls::Tls,
 };
 
 /// One process of the system. Cheap to clone; clones are the same process.
@@ -57,6 +58,8 @@ struct Inner {
     policies: PolicyTable,
     channel: Channel,
     routes: GrpcRoutes,
+    tls: Option<Tls>,
+    plaintext: bool,
     cache: Cache,
     blobs: Blobs,
     bus: Bus,
@@ -142,6 +145,39 @@ impl Hub {
     /// The seal of the installation, with which the edge recognises operators.
     pub fn seal(&self) -> &PrincipalSeal {
         &self.registry().seal
+    }
+
+    /// The certificates of the process, if it has any.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.0.tls.as_ref()
+    }
+
+    /// Fails unless the operator has said how calls between processes are protected: by certificates that
+    /// speak for `targets`, or not at all.
+    ///
+    /// # Errors
+    /// One line that says what to set.
+    pub fn require_protection<'a>(
+        &self,
+        targets: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), StartError> {
+        let Some(tls) = self.tls() else {
+            if self.0.plaintext {
+                return Ok(());
+            }
+            return Err(StartError::config(
+                "tls",
+                "processes talk over TLS: set cert, key and ca (`hub certs dev` makes some), or pass --plaintext",
+            ));
+        };
+        let identity = tls.identity_of_process();
+        match targets.into_iter().find(|target| !identity.runs(target)) {
+            None => Ok(()),
+            Some(target) => Err(StartError::config(
+                "tls",
+                format!("the certificate speaks for {identity}, not for {target}"),
+            )),
+        }
     }
 
     /// Requests per minute by role.

@@ -25,6 +25,7 @@ pub mod service;
 pub mod simulation;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod validation;
 
 pub use blob::{BlobName, Blobs};

@@ -13,6 +13,7 @@ use crate::{
     policy::PolicyError,
     rpc::{InvalidPeer, RegisterError, RpcService},
     store::{Store, StoreError},
+    tls::TlsError,
     validation::RuleError,
 };
 
@@ -46,6 +47,9 @@ pub enum StartError {
     /// An entry of `[peers]`.
     #[error(transparent)]
     Peer(#[from] InvalidPeer),
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data folder or a file in it.
     #[error("{path}: {source}")]
     DataDir {

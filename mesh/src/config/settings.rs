@@ -78,10 +78,22 @@ pub struct MeshSettings {
     /// Secret of at least 32 characters that processes sign callers with. Empty: a random one, kept
     /// in the data folder.
     pub internal_key: Secret<String>,
-    /// RPCs that one service works on at the same time; more are refused, least important first.
+    /// Whether processes talk to each other without TLS (`--plaintext`).
+    pub plaintext: bool,
+    /// Most RPCs that one service works on at the same time; more are refused, least important first. The
+    /// limit in force is found between this and `least_concurrency`.
     pub concurrency: usize,
+    /// The limit never falls below this.
+    pub least_concurrency: usize,
     /// Times that a safe call is sent again to another process after UNAVAILABLE.
     pub retries: u32,
+    /// How long a call waits for a target that cannot be reached, in milliseconds; calls to optional targets
+    /// do not.
+    pub patience_ms: u64,
+    /// How long a process is left out that fails where others do not, in milliseconds; each time longer.
+    pub ejection_ms: u64,
+    /// The processes of a target that may be left out, in a hundred.
+    pub most_ejected_percent: u32,
     /// Failures in a hundred calls that open a circuit breaker.
     pub breaker_failure_percent: u32,
     /// How long an open breaker refuses calls, in milliseconds.
@@ -94,8 +106,13 @@ impl Default for MeshSettings {
     fn default() -> Self {
         Self {
             internal_key: Secret::default(),
+            plaintext: false,
             concurrency: 1024,
+            least_concurrency: 128,
             retries: 2,
+            patience_ms: 5_000,
+            ejection_ms: 10_000,
+            most_ejected_percent: 50,
             breaker_failure_percent: 50,
             breaker_open_ms: 5_000,
             optional_targets: vec!["agents".to_owned()],
@@ -104,7 +121,8 @@ impl Default for MeshSettings {
 }
 
 /// The `[peers]` section: where the targets that this process does not run are, as
-/// `orders = "http://10.0.0.7:7105"`, several separated by commas.
+/// `orders = "https://10.0.0.7:7105"`, several separated by commas; `dns:orders.hub.svc:7105`, all addresses
+/// of a name; or `file:/etc/hub/orders`, a line each. Names and files are read again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Peers(pub BTreeMap<String, String>);

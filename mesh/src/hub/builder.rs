@@ -23,6 +23,7 @@ use crate::{
     simulation::Surroundings,
     store::{Database, StoreConfig},
     telemetry::TelemetryConfig,
+    tls::Tls,
     validation::Validator,
 };
 
@@ -93,6 +94,7 @@ impl HubBuilder {
         }
         let mesh: MeshSettings = config.section("mesh")?;
         let peers: Peers = config.section("peers")?;
+        let tls = config.section("tls")?;
         let limits = config.section("rate_limits")?;
         let events: EventsConfig = config.section("events")?;
         let mut store_config: StoreConfig = config.section("store")?;
@@ -112,6 +114,7 @@ impl HubBuilder {
         })?;
         let clock = self.clock.unwrap_or_else(Clock::system);
         let ids = self.ids.unwrap_or_else(|| Ids::random(clock.clone()));
+        let tls = Tls::load(tls, clock.clone())?;
         let cache = cache(&settings, &config.section("redis")?, &clock, &ids).await?;
         let blobs = Blobs::open(&settings.blob_url, &settings.data_dir)
             .map_err(|error| StartError::config("hub", format!("blob_url: {error}")))?;
@@ -124,6 +127,7 @@ impl HubBuilder {
         let now = clock.clone();
         let validator = Validator::with_clock(pool, move || now.now())?;
         let draining = CancellationToken::new();
+        let plaintext = mesh.plaintext;
         let registry = Registry::new(RegistryParts {
             clock: clock.clone(),
             ids: ids.clone(),
@@ -132,6 +136,7 @@ impl HubBuilder {
             policies: policies.clone(),
             settings: mesh,
             peers,
+            tls: tls.clone(),
             draining: draining.clone(),
             surroundings: self.surroundings.clone(),
         })?;
@@ -159,6 +164,8 @@ impl HubBuilder {
             policies,
             channel,
             routes,
+            tls,
+            plaintext,
             reporter,
             phase: Mutex::new(Phase::Starting),
             draining,

@@ -73,6 +73,9 @@ impl Hub {
         for (service, task) in tasks {
             self.spawn(service, task);
         }
+        if let Some(tls) = inner.tls.clone() {
+            inner.tasks.spawn(tls.watch(inner.stop_tasks.clone()));
+        }
         inner.tasks.spawn(telemetry::keep_metrics(
             inner.clock.clone(),
             inner.stop_tasks.clone(),

@@ -172,7 +172,7 @@ impl Breaker {
 }
 
 /// Failures of the callee, as opposed to refusals of the request.
-fn counts_as_failure(code: Code) -> bool {
+pub(super) fn counts_as_failure(code: Code) -> bool {
     matches!(
         code,
         Code::Unavailable

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response, Uri, request::Parts};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Request, Response};
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
@@ -19,22 +17,19 @@ use super::{
     CallContext,
     breaker::Breaker,
     caller::refused,
-    peer::Peer,
     registry::{Method, Registry},
-    retry::backoff,
-    server::{self, expired},
-    wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, timeout_of, write_context},
+    remote::Remote,
+    server,
+    wire::{failed_status, timeout_of},
 };
 use crate::{
     error::{Failure, Reason},
-    policy::Retry,
     telemetry::conventions,
+    tls::PeerIdentity,
 };
 
-/// The largest answer that is taken from another process.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// A callee that has not answered after this time is slow, whatever the caller asked for.
-const FAIR_CHANCE: Duration = Duration::from_secs(1);
+pub(super) const FAIR_CHANCE: Duration = Duration::from_secs(1);
 
 /// Reaches every RPC service of the contracts, in this process or in another. Cheap to clone.
 ///
@@ -113,7 +108,8 @@ impl Channel {
             return unknown(request.uri().path());
         };
         let context = self.context(&request);
-        if let Err(failure) = admit_from_outside(method, &context) {
+        let identity = request.extensions().get::<PeerIdentity>();
+        if let Err(failure) = admit_from_outside(registry, method, &context, identity) {
             return Status::from(failure).into_http();
         }
         server::serve(registry, method, handler.as_ref(), context, request).await
@@ -153,151 +149,9 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// A call to another process.
-struct Remote<'a> {
-    registry: &'a Registry,
-    method: &'a Method,
-    peer: &'a Peer,
-    breaker: &'a Breaker,
-    context: CallContext,
-}
-
-impl Remote<'_> {
-    async fn run(&self, request: Request<Body>) -> Result<Response<Body>, Failure> {
-        let policy = &self.method.policy;
-        let (mut parts, body) = request.into_parts();
-        // Extensions are of this process; the peer sends its own.
-        parts.extensions.clear();
-        parts.uri = path_only(&parts.uri);
-        if policy.client_streaming {
-            return self.attempt(&parts.headers, &parts, body).await;
-        }
-        let clock = &self.registry.clock;
-        let body = clock
-            .timeout(
-                self.remaining(),
-                Limited::new(body, MAX_MESSAGE + FRAME_PREFIX).collect(),
-            )
-            .await
-            .map_err(|_| expired())?
-            .map_err(server::unreadable)?
-            .to_bytes();
-        let budget = &self.method.slot.budget;
-        budget.earn();
-        let headers = parts.headers.clone();
-        let mut attempt = 0;
-        loop {
-            let answer = self
-                .attempt(
-                    &headers,
-                    &parts,
-                    Body::new(Full::<Bytes>::new(body.clone())),
-                )
-                .await;
-            // An open breaker has refused the call for good: waiting for it would only cost savings.
-            let again = policy.retry == Retry::Safe
-                && attempt < self.registry.retries
-                && is_unavailable(&answer)
-                && !self.breaker.is_open()
-                && budget.spend();
-            if !again {
-                return answer;
-            }
-            let wait = backoff(attempt, &self.registry.ids);
-            if self.context.remaining().is_some_and(|left| left <= wait) {
-                return answer;
-            }
-            self.method.meters.retried();
-            clock.sleep(wait).await;
-            attempt += 1;
-        }
-    }
-
-    async fn attempt(
-        &self,
-        headers: &HeaderMap,
-        parts: &Parts,
-        body: Body,
-    ) -> Result<Response<Body>, Failure> {
-        self.breaker
-            .admit()
-            .map_err(|wait| cut_off_failure(self.method, wait))?;
-        let started = self.registry.clock.monotonic();
-        let answer = self.send(headers, parts, body).await;
-        let code = match &answer {
-            Ok(response) => code_of(response),
-            Err(failure) => failure.reason().code(),
-        };
-        let took = self.registry.clock.monotonic() - started;
-        report(self.breaker, self.method, code, took);
-        answer
-    }
-
-    /// The time that is left; zero when the deadline has passed.
-    fn remaining(&self) -> Duration {
-        self.context
-            .remaining()
-            .unwrap_or(self.method.policy.deadline)
-    }
-
-    async fn send(
-        &self,
-        headers: &HeaderMap,
-        parts: &Parts,
-        body: Body,
-    ) -> Result<Response<Body>, Failure> {
-        let remaining = self.remaining();
-        if remaining.is_zero() {
-            return Err(expired());
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = parts.method.clone();
-        *request.version_mut() = http::Version::HTTP_2;
-        *request.uri_mut() = parts.uri.clone();
-        *request.headers_mut() = headers.clone();
-        write_context(&self.context, &self.registry.seal, request.headers_mut())?;
-        let exchange = async {
-            let response = self.peer.send(request).await.map_err(|error| {
-                Failure::unavailable(format!("{} cannot be reached", self.method.slot.target))
-                    .caused_by(error)
-            })?;
-            if self.method.policy.server_streaming {
-                return Ok(response);
-            }
-            // A unary answer is taken whole, so that the deadline and the breaker see its end too.
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
-                .collect()
-                .await
-                .map_err(|error| {
-                    Failure::unavailable(format!("{} broke off", self.method.slot.target))
-                        .caused_by(error)
-                })?;
-            let mut parts = parts;
-            // A failure after the headers is moved into them, where every reader looks first.
-            if let Some(status) = body
-                .trailers()
-                .and_then(Status::from_header_map)
-                .filter(|status| status.code() != Code::Ok)
-            {
-                status
-                    .add_header(&mut parts.headers)
-                    .map_err(Failure::from)?;
-                return Ok(Response::from_parts(parts, Body::empty()));
-            }
-            Ok(Response::from_parts(parts, Body::new(body)))
-        };
-        self.registry
-            .clock
-            .timeout(remaining, exchange)
-            .await
-            .map_err(|_| expired())?
-    }
-}
-
 /// Tells the breaker how a call ended. A deadline that passed before the callee had a fair chance is the
 /// caller's own: otherwise anybody could cut a service off for all by sending calls without patience.
-fn report(breaker: &Breaker, method: &Method, code: Code, took: Duration) {
+pub(super) fn report(breaker: &Breaker, method: &Method, code: Code, took: Duration) {
     if code == Code::DeadlineExceeded && took < FAIR_CHANCE.min(method.policy.deadline) {
         breaker.withdraw();
     } else {
@@ -305,36 +159,43 @@ fn report(breaker: &Breaker, method: &Method, code: Code, took: Duration) {
     }
 }
 
-/// Whether another process says who calls. That the caller declares the call is checked with its role.
-fn admit_from_outside(method: &Method, context: &CallContext) -> Result<(), Failure> {
-    match context.caller() {
-        Some(_) => Ok(()),
-        None => Err(refused("", method, "another process must say who calls")),
+/// Whether another process may say that it calls as it does: it must name a caller, and that caller must run
+/// in a target that the process's certificate speaks for. That the caller declares the call is checked with
+/// its role.
+fn admit_from_outside(
+    registry: &Registry,
+    method: &Method,
+    context: &CallContext,
+    identity: Option<&PeerIdentity>,
+) -> Result<(), Failure> {
+    let Some(caller) = context.caller() else {
+        return Err(refused("", method, "another process must say who calls"));
+    };
+    let its_own = identity.is_none_or(|identity| {
+        registry
+            .target_of(caller)
+            .is_some_and(|target| identity.runs(target))
+    });
+    if its_own {
+        Ok(())
+    } else {
+        Err(refused(
+            caller,
+            method,
+            "the certificate is of another target",
+        ))
     }
 }
 
-fn path_only(uri: &Uri) -> Uri {
-    uri.path_and_query()
-        .map(|path| Uri::from(path.clone()))
-        .unwrap_or_default()
-}
-
-fn code_of(response: &Response<Body>) -> Code {
+pub(super) fn code_of(response: &Response<Body>) -> Code {
     failed_status(response).map_or(Code::Ok, |status| status.code())
-}
-
-fn is_unavailable(answer: &Result<Response<Body>, Failure>) -> bool {
-    match answer {
-        Ok(response) => code_of(response) == Code::Unavailable,
-        Err(failure) => failure.reason() == Reason::Unavailable,
-    }
 }
 
 fn cut_off(method: &Method, wait: Duration) -> Response<Body> {
     Status::from(cut_off_failure(method, wait)).into_http()
 }
 
-fn cut_off_failure(method: &Method, wait: Duration) -> Failure {
+pub(super) fn cut_off_failure(method: &Method, wait: Duration) -> Failure {
     Failure::unavailable(format!("{} is failing; not asked now", method.slot.target))
         .with_retry_after(wait)
 }

@@ -57,7 +57,7 @@ impl Meters {
     /// Counts a call that was turned away because the service is saturated.
     pub(super) fn shed(&self) {
         metrics::counter!(
-            "rpc_shed_total",
+            "hub_mesh_shed_total",
             "service" => self.policy.service.clone(),
             "priority" => self.policy.priority.as_str_name(),
         )
@@ -66,8 +66,18 @@ impl Meters {
 
     /// Counts a call that is sent again.
     pub(super) fn retried(&self) {
-        metrics::counter!("rpc_client_retries_total", "service" => self.policy.service.clone())
+        metrics::counter!("hub_mesh_retried_total", "service" => self.policy.service.clone())
             .increment(1);
+    }
+
+    /// Counts a call that a second process was asked for as well, by who answered first.
+    pub(super) fn hedged(&self, winner: &'static str) {
+        metrics::counter!(
+            "hub_mesh_hedged_total",
+            "service" => self.policy.service.clone(),
+            "winner" => winner,
+        )
+        .increment(1);
     }
 }
 

@@ -2,21 +2,24 @@
 //!
 //! A client is the generated tonic client over a [`Channel`]. The channel looks the RPC up: a service
 //! of this process is called straight through its server layer, without a socket and without
-//! serialising anything but the message; a service elsewhere is reached over HTTP/2, with a circuit
-//! breaker and, where the contract says that it is safe, retries. Either way the callee sees the same
-//! [`CallContext`] and the same layers (`server`) have run: role, load shedding, validation,
-//! deadline, panics, metrics.
+//! serialising anything but the message; a service elsewhere is reached over HTTP/2 and mutual TLS
+//! (`peer`, `remote`): balanced, with a circuit breaker and, where the contract says that it is safe, retries
+//! and hedges. Either way the callee sees the same [`CallContext`] and the same layers (`server`) have run:
+//! role, call graph, load shedding, validation, deadline, panics, metrics.
 
 mod breaker;
-mod bulkhead;
 mod caller;
 mod channel;
 mod context;
 mod endpoint;
+mod latency;
+mod limit;
 mod listener;
 mod meters;
 mod peer;
+mod probe;
 mod registry;
+mod remote;
 mod retry;
 mod routes;
 mod server;
@@ -25,7 +28,8 @@ mod wire;
 
 pub use channel::Channel;
 pub use context::{CallContext, Client};
-pub use listener::{ServeError, serve_call, serve_grpc};
+pub use listener::{serve_call, serve_grpc};
+pub use probe::serve_probes;
 pub use routes::GrpcRoutes;
 pub use wire::{MAX_MESSAGE, strip_internal_headers};
 

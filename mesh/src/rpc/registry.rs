@@ -11,18 +11,20 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     RpcService,
     breaker::{Breaker, BreakerSettings},
-    bulkhead::Bulkhead,
+    latency::Latencies,
+    limit::{LimitSettings, Limiter, Usual},
     meters::Meters,
-    peer::{InvalidPeer, Peer},
+    peer::{InvalidPeer, Peer, PeerParts, SystemResolver},
     retry::RetryBudget,
 };
 use crate::{
     clock::Clock,
     config::{MeshSettings, Peers},
     ids::Ids,
-    policy::{MethodPolicy, PolicyTable},
+    policy::{CallGraph, MethodPolicy, PolicyTable},
     principal::PrincipalSeal,
     simulation::Surroundings,
+    tls::Tls,
     validation::Validator,
 };
 
@@ -33,6 +35,9 @@ pub(crate) struct Registry {
     pub(crate) seal: PrincipalSeal,
     pub(super) validator: Validator,
     pub(super) retries: u32,
+    /// How long a required target that cannot be reached is waited for.
+    pub(super) patience: Duration,
+    graph: CallGraph,
     /// Cancelled when the process stops taking work; ends streams.
     pub(super) draining: CancellationToken,
     pub(super) in_flight: TaskTracker,
@@ -49,6 +54,10 @@ pub(super) struct Method {
     pub(super) callers: Arc<HashSet<Arc<str>>>,
     pub(super) slot: Arc<Slot>,
     pub(super) meters: Meters,
+    /// How long it usually takes here.
+    pub(super) usual: Usual,
+    /// How long it takes elsewhere.
+    pub(super) latencies: Latencies,
 }
 
 /// One RPC service, wherever it runs.
@@ -59,7 +68,9 @@ pub(super) struct Slot {
     pub(super) peer: Option<Arc<Peer>>,
     pub(super) breaker: Option<Breaker>,
     pub(super) budget: RetryBudget,
-    pub(super) bulkhead: Arc<Bulkhead>,
+    pub(super) limiter: Arc<Limiter>,
+    /// Whether the rest works without its target.
+    pub(super) optional: bool,
 }
 
 /// A service cannot be registered.
@@ -81,6 +92,7 @@ pub(crate) struct RegistryParts {
     pub(crate) policies: PolicyTable,
     pub(crate) settings: MeshSettings,
     pub(crate) peers: Peers,
+    pub(crate) tls: Option<Tls>,
     pub(crate) draining: CancellationToken,
     /// The network of a simulation, in place of `peers`.
     pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
@@ -89,16 +101,33 @@ pub(crate) struct RegistryParts {
 impl Registry {
     pub(crate) fn new(parts: RegistryParts) -> Result<Self, InvalidPeer> {
         let mut peers = HashMap::new();
+        let shared = PeerParts {
+            clock: parts.clock.clone(),
+            ids: parts.ids.clone(),
+            tls: parts.tls,
+            resolver: Arc::new(SystemResolver),
+            ejection: Duration::from_millis(parts.settings.ejection_ms),
+            most_ejected_percent: parts.settings.most_ejected_percent.min(100),
+            world: parts.surroundings.clone(),
+        };
+        let limits = LimitSettings {
+            least: parts.settings.least_concurrency,
+            most: parts.settings.concurrency,
+        };
         for (target, addresses) in &parts.peers.0 {
             if parts.policies.target(target).is_none() {
                 return Err(InvalidPeer::UnknownTarget(target.clone()));
             }
-            peers.insert(target.as_str(), Arc::new(Peer::new(target, addresses)?));
+            peers.insert(
+                target.as_str(),
+                Peer::new(target, addresses, shared.clone())?,
+            );
         }
-        if let Some(surroundings) = &parts.surroundings {
+        if parts.surroundings.is_some() {
             for target in parts.policies.targets() {
-                let peer = Peer::simulated(&target.name, Arc::clone(surroundings));
-                peers.insert(target.name.as_str(), Arc::new(peer));
+                let somewhere = format!("http://{}.simulated:1", target.name);
+                let peer = Peer::new(&target.name, &somewhere, shared.clone())?;
+                peers.insert(target.name.as_str(), peer);
             }
         }
         let breaker = BreakerSettings {
@@ -120,7 +149,8 @@ impl Registry {
                     local: OnceLock::new(),
                     peer,
                     budget: RetryBudget::new(),
-                    bulkhead: Arc::new(Bulkhead::new(parts.settings.concurrency)),
+                    limiter: Arc::new(Limiter::new(&policy.service, limits)),
+                    optional,
                 })
             });
             methods.insert(
@@ -131,6 +161,8 @@ impl Registry {
                     callers: parts.policies.graph().callers_of(policy.name()),
                     slot: Arc::clone(slot),
                     meters: Meters::new(policy),
+                    usual: Usual::default(),
+                    latencies: Latencies::new(),
                 },
             );
         }
@@ -140,6 +172,8 @@ impl Registry {
             seal: parts.seal,
             validator: parts.validator,
             retries: parts.settings.retries,
+            patience: Duration::from_millis(parts.settings.patience_ms),
+            graph: parts.policies.graph().clone(),
             draining: parts.draining,
             in_flight: TaskTracker::new(),
             methods,
@@ -179,6 +213,11 @@ impl Registry {
     pub(crate) async fn finish_calls(&self) {
         self.in_flight.close();
         self.in_flight.wait().await;
+    }
+
+    /// The target that the caller `name` of the call graph runs in.
+    pub(super) fn target_of(&self, name: &str) -> Option<&str> {
+        self.graph.caller(name).map(|caller| caller.target.as_str())
     }
 
     pub(super) fn method(&self, path: &str) -> Option<&Method> {

@@ -20,6 +20,11 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
 const REFLECTION_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/";
 
+/// Whether `path` is one of `grpc.health.v1`.
+pub(super) fn is_health(path: &str) -> bool {
+    path.starts_with(HEALTH)
+}
+
 /// Serves gRPC requests: every RPC service of the contracts, `grpc.health.v1` and
 /// `grpc.reflection.v1` and `v1alpha`. Cheap to clone.
 ///

@@ -3,11 +3,16 @@
 //! 1. the caller's role against the policy (the cheapest refusal first), then the call graph,
 //! 2. the deadline, from here on,
 //! 3. one whole message; a sender that is slow takes nobody's place,
-//! 4. a place in the bulkhead, then the message against the rules of the contract,
+//! 4. a place within the limit, then the message against the rules of the contract,
 //! 5. the handler; a panic in it fails this call and nothing else,
 //! 6. what it answered, stripped of internals, and counted.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -20,6 +25,7 @@ use tracing::Instrument;
 use super::{
     CallContext, RpcService,
     caller::{acting_as, permit},
+    limit::{Admission, Sample},
     registry::{Method, Registry},
     stream::GuardedStream,
     wire::{FRAME_PREFIX, MAX_MESSAGE, failed_status, unary_message},
@@ -31,6 +37,9 @@ use crate::{
     telemetry::{conventions, within},
     validation::{Invalid, Validator},
 };
+
+/// What a caller that was turned away is told to wait.
+const COOL_DOWN: Duration = Duration::from_secs(1);
 
 /// Serves one call of a service of this process.
 pub(super) async fn serve(
@@ -83,6 +92,42 @@ struct Call<'a> {
     context: &'a CallContext,
 }
 
+/// A handler at work. One that is dropped before its end because the deadline has passed has overrun; a
+/// caller that hung up says nothing.
+struct AtWork<'a> {
+    call: &'a Call<'a>,
+    admission: Admission,
+    started: Instant,
+    ended: bool,
+}
+
+impl AtWork<'_> {
+    fn end(mut self) {
+        self.ended = true;
+        let now = self.call.registry.clock.monotonic();
+        let took = now.saturating_duration_since(self.started);
+        let slowness = self.call.method.usual.compare(took);
+        self.admission.learn(Sample::Slowness(slowness), now);
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let Call {
+            registry,
+            method,
+            context,
+            ..
+        } = *self.call;
+        let now = registry.clock.monotonic();
+        let had_its_time =
+            now.saturating_duration_since(self.started) * 2 >= method.policy.deadline;
+        if !self.ended && had_its_time && context.remaining().is_some_and(|left| left.is_zero()) {
+            self.admission.learn(Sample::Overrun, now);
+        }
+    }
+}
+
 async fn guarded(call: &Call<'_>, request: Request<Body>) -> Result<Response<Body>, Failure> {
     let Call {
         registry,
@@ -104,23 +149,32 @@ async fn guarded(call: &Call<'_>, request: Request<Body>) -> Result<Response<Bod
             let message = whole(body).await?;
             (Body::new(Full::new(message.clone())), Some(message))
         };
-        let _admission = method.slot.bulkhead.admit(policy.priority).ok_or_else(|| {
+        let admission = method.slot.limiter.admit(policy.priority).ok_or_else(|| {
             method.meters.shed();
             Failure::new(
                 Reason::Overloaded,
                 format!("{} is saturated", policy.service),
             )
+            .with_retry_after(COOL_DOWN)
         })?;
+        let at_work = AtWork {
+            call,
+            admission,
+            started: registry.clock.monotonic(),
+            ended: false,
+        };
         if let Some(message) = message {
             check(&registry.validator, policy, &message)?;
         }
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(context.clone());
         let handled = async { acting_as(Arc::clone(&method.name), handler.serve(request)).await };
-        AssertUnwindSafe(handled)
+        let response = AssertUnwindSafe(handled)
             .catch_unwind()
             .await
-            .map_err(|panic| Failure::internal(Panicked(panic_message(panic.as_ref()))))
+            .map_err(|panic| Failure::internal(Panicked(panic_message(panic.as_ref()))));
+        at_work.end();
+        response
     };
     let remaining = context.remaining().unwrap_or(policy.deadline);
     if remaining.is_zero() {

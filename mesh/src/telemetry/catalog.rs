@@ -142,12 +142,12 @@ pub const METRICS: &[Metric] = &[
         "Time from an RPC's arrival to its answer's headers",
     ),
     counter(
-        "rpc_shed_total",
+        "hub_mesh_shed_total",
         &["service", "priority"],
         "RPCs refused because the service was saturated, by service and priority",
     ),
     counter(
-        "rpc_client_retries_total",
+        "hub_mesh_retried_total",
         &["service"],
         "RPCs sent again after a failure, by service",
     ),
@@ -171,6 +171,42 @@ pub const METRICS: &[Metric] = &[
         &["caller", "method"],
         "Calls refused because the contract does not declare them",
     ),
+    counter(
+        "hub_mesh_refused_connections_total",
+        &[],
+        "Connections to the mesh's port whose handshake failed",
+    ),
+    counter(
+        "hub_mesh_resent_total",
+        &["target"],
+        "Requests sent to another process because nobody had taken them",
+    ),
+    counter(
+        "hub_mesh_hedged_total",
+        &["service", "winner"],
+        "RPCs that a second process was asked for as well, by who answered first",
+    ),
+    gauge(
+        "hub_mesh_endpoints",
+        &["target"],
+        "Processes that are known to serve a target",
+    ),
+    gauge(
+        "hub_mesh_ejected",
+        &["target"],
+        "Processes of a target that are left out because they fail where others do not",
+    ),
+    counter(
+        "hub_mesh_ejections_total",
+        &["target", "cause"],
+        "Times that a process was left out",
+    ),
+    gauge(
+        "hub_certificate_expiry_seconds",
+        &[],
+        "Time until the certificate of the process ends",
+    )
+    .of(MetricUnit::Seconds),
     // Stores.
     gauge(
         "hub_store_queue_depth",

@@ -38,6 +38,11 @@ pub struct Settings {
 impl Settings {
     /// The configuration that these flags, the environment and the file make together.
     pub fn load(&self) -> anyhow::Result<Config> {
+        self.load_with(&[])
+    }
+
+    /// As [`Settings::load`], with what the flags of a command set: dotted path and value.
+    pub fn load_with(&self, flags: &[(&str, &str)]) -> anyhow::Result<Config> {
         let mut sources = Sources::from_process();
         if let Some(file) = &self.config {
             sources.file = Some(file.clone());
@@ -47,6 +52,9 @@ impl Settings {
         }
         if let Some(listen) = self.listen {
             sources = sources.with_override("hub.listen", listen.to_string());
+        }
+        for (path, value) in flags {
+            sources = sources.with_override(path, *value);
         }
         Ok(Config::load(&sources)?)
     }
@@ -67,6 +75,9 @@ pub enum Command {
     Restore(RestoreOptions),
     /// List the services, their ports and what they are for
     Services,
+    /// Make certificates for processes on this machine
+    #[command(subcommand)]
+    Certs(CertsCommand),
     /// Print who calls whom and who hears which event, as the contract declares it
     Graph(GraphOptions),
     /// Create or update products from an NDJSON or CSV file
@@ -113,6 +124,40 @@ pub struct ServeOptions {
     /// `hub services` shows for the first service]
     #[arg(long, value_name = "ADDR")]
     pub grpc: Option<SocketAddr>,
+    /// Address of a plaintext listener for health checks and metrics, for those without a certificate
+    #[arg(long, value_name = "ADDR")]
+    pub probe: Option<SocketAddr>,
+    /// Talk to the other processes without TLS; otherwise `[tls]` must be set
+    #[arg(long)]
+    pub plaintext: bool,
+}
+
+/// What can be done with certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertsCommand {
+    /// Make a development authority, if the folder has none, and certificates that it signs
+    Dev(DevCertsOptions),
+}
+
+/// Options of `hub certs dev`.
+#[derive(Debug, Args)]
+pub struct DevCertsOptions {
+    /// Folder of the authority and the certificates
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Services that a certificate is for, separated by commas; several times for several certificates
+    /// [default: one certificate for each service]
+    #[arg(long, value_name = "NAMES")]
+    pub target: Vec<String>,
+    /// Name of the files [default: the services, joined by dashes]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Host name or address to add besides localhost; several times for several
+    #[arg(long)]
+    pub host: Vec<String>,
+    /// Days that the certificates are valid
+    #[arg(long, default_value_t = 90)]
+    pub days: u64,
 }
 
 /// Options of `hub graph`.

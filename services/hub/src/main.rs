@@ -2,6 +2,7 @@
 
 mod backup;
 mod banner;
+mod certs;
 mod cli;
 mod data_dir;
 mod envoy;
@@ -20,7 +21,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{CertsCommand, Cli, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,6 +70,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Up(options) => run::up(&settings, &options).await,
         Command::Serve(options) => run::serve(&settings, &options).await,
         Command::Seed => run::seed(&settings).await,
+        Command::Certs(CertsCommand::Dev(options)) => certs::dev(&settings, &options),
         Command::Graph(options) => graph::print(options.format),
         Command::Backup(options) => backup::backup(&settings, &options).await,
         Command::Restore(options) => backup::restore(&settings, &options),

@@ -81,24 +81,43 @@ pub async fn seed(settings: &Settings) -> anyhow::Result<()> {
 /// Anything that keeps them from starting, as one line for an operator.
 pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
-    let config = settings.load()?;
+    let plaintext: &[_] = if options.plaintext {
+        &[("mesh.plaintext", "true")]
+    } else {
+        &[]
+    };
+    let config = settings.load_with(plaintext)?;
     let chosen = targets::select(&options.only)?;
     let Some(first) = chosen.first() else {
         bail!("--only names no service");
     };
     let hub = build(&config).await?;
+    hub.require_protection(chosen.iter().map(|target| target.name))?;
     let _lock = DataDirLock::take(hub.data_dir(), Use::Shared)?;
     let grpc = match options.grpc {
         Some(address) => address,
         None => crate::overview::default_address(&hub, first.name)?,
     };
     let grpc_listener = bind(grpc).await?;
+    let probe = match options.probe {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let with_gateway = chosen.iter().any(|target| target.name == GATEWAY);
     let edge = if with_gateway {
         Some(bind(hub.settings().listen).await?)
     } else {
         None
     };
+    if let Some(listener) = probe {
+        // From before the start to the end of the process, so that both can be watched.
+        println!("probes on http://{}", listener.local_addr()?);
+        tokio::spawn(mesh::rpc::serve_probes(
+            listener,
+            hub.clone(),
+            std::future::pending(),
+        ));
+    }
     let starting = targets::start(&hub, chosen.iter().copied());
     if let Started::Not = start_unless_stopped(&hub, &mut stop, starting).await? {
         return Ok(());
@@ -119,6 +138,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     }
     println!("serving {}", options.only.join(", "));
     let grpc = grpc_listener.local_addr()?;
+    let scheme = if hub.tls().is_some() { "https" } else { "http" };
     let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
     match edge {
         Some(listener) => {
@@ -127,16 +147,18 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
             let gateway = Gateway::new(&hub)?;
             let edge_face = gateway.serve(listener, hub.shutdown_token());
             let both = async {
-                let (mesh_face, edge_face) = tokio::join!(mesh_face, edge_face);
-                mesh_face?;
-                edge_face?;
-                anyhow::Ok(())
+                let ((), edge_face) = tokio::join!(mesh_face, edge_face);
+                edge_face
             };
-            println!("ready on http://{grpc}");
+            println!("ready on {scheme}://{grpc}");
             serve_until_stopped(&hub, stop, both).await
         }
         None => {
-            println!("ready on http://{grpc}");
+            println!("ready on {scheme}://{grpc}");
+            let mesh_face = async {
+                mesh_face.await;
+                anyhow::Ok(())
+            };
             serve_until_stopped(&hub, stop, mesh_face).await
         }
     }

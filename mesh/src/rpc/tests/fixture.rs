@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -36,6 +36,8 @@ const GET_USER: &str = "hub.identity.v1.DirectoryService/GetUser";
 pub(super) struct Agents {
     directory: DirectoryServiceClient<Channel>,
     pub(super) calls: Arc<AtomicUsize>,
+    /// While it is set, `ListAgents` never answers.
+    stall: Arc<AtomicBool>,
     clock: Clock,
 }
 
@@ -156,6 +158,9 @@ impl AgentService for Agents {
         if self.calls.fetch_add(1, Ordering::SeqCst) < 2 {
             return Err(Status::unavailable("starting"));
         }
+        if self.stall.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(Response::new(Default::default()))
     }
 }
@@ -187,6 +192,8 @@ impl DirectoryService for Directory {
 pub(super) struct Process {
     pub(super) hub: Hub,
     pub(super) calls: Arc<AtomicUsize>,
+    pub(super) stall: Arc<AtomicBool>,
+    listener: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
     _dir: tempfile::TempDir,
 }
 
@@ -205,10 +212,90 @@ impl Process {
 
     /// Listens on a free port like `hub serve`, and gives its address.
     pub(super) async fn listen(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.listen_on("127.0.0.1:0").await
+    }
+
+    /// Listens at `address`, which somebody else may still be leaving.
+    pub(super) async fn listen_on(&self, address: &str) -> String {
+        let listener = loop {
+            match tokio::net::TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
         let address = listener.local_addr().unwrap();
-        tokio::spawn(crate::rpc::serve_grpc(listener, self.hub.clone()));
+        let serving = tokio::spawn(crate::rpc::serve_grpc(listener, self.hub.clone()));
+        *self.listener.lock() = Some(serving);
         format!("http://{address}")
+    }
+
+    /// Waits until the listener has finished what was in flight.
+    pub(super) async fn listener_ended(&self) {
+        let serving = self.listener.lock().take().unwrap();
+        serving.await.unwrap();
+    }
+}
+
+/// Carries bytes to a process until it is cut.
+pub(super) struct Wire {
+    pub(super) address: String,
+    carrying: tokio::task::JoinHandle<()>,
+}
+
+impl Wire {
+    /// For one connection to `address`.
+    pub(super) async fn to(address: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = format!("http://{}", listener.local_addr().unwrap());
+        let far = address.trim_start_matches("http://").to_owned();
+        let carrying = tokio::spawn(async move {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(far).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        });
+        Self {
+            address: near,
+            carrying,
+        }
+    }
+
+    pub(super) fn cut(&self) {
+        self.carrying.abort();
+    }
+}
+
+/// Takes every connection and ends it in the middle of the first request.
+pub(super) struct Impostor {
+    pub(super) address: String,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Impostor {
+    pub(super) async fn listen() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let failing = hyper::service::service_fn(|_| async {
+                        Err::<http::Response<tonic::body::Body>, _>(std::io::Error::other("no"))
+                    });
+                    let _ = hyper::server::conn::http2::Builder::new(
+                        hyper_util::rt::TokioExecutor::new(),
+                    )
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), failing)
+                    .await;
+                });
+            }
+        });
+        Self { address, serving }
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 
@@ -247,11 +334,13 @@ async fn start(clock: Clock, settings: &[(&str, &str)], serves: bool) -> Process
         .await
         .unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
+    let stall = Arc::new(AtomicBool::new(false));
     let mut services = Vec::new();
     if serves {
         let agents = Agents {
             directory: DirectoryServiceClient::new(hub.channel()),
             calls: Arc::clone(&calls),
+            stall: Arc::clone(&stall),
             clock,
         };
         services.push(
@@ -269,6 +358,8 @@ async fn start(clock: Clock, settings: &[(&str, &str)], serves: bool) -> Process
     Process {
         hub,
         calls,
+        stall,
+        listener: Default::default(),
         _dir: dir,
     }
 }

@@ -4,5 +4,8 @@
 
 mod fixture;
 mod in_process;
+mod probe;
+mod protected;
 mod remote;
+mod several;
 mod streams;

@@ -80,7 +80,7 @@ async fn a_process_with_another_key_is_not_believed() {
         .build()
         .await
         .unwrap();
-    let ctx = crate::CallContext::background("agents", &stranger);
+    let ctx = crate::CallContext::background("agents", &stranger).with_caller("gateway");
     let refused = contracts::hub::agents::v1::agent_service_client::AgentServiceClient::new(
         stranger.channel(),
     )
