@@ -2,7 +2,41 @@
 
 #![allow(clippy::unwrap_used)]
 
+macro_rules! on_one_engine {
+    (async $name:ident $engine:expr) => {
+        #[tokio::test]
+        async fn $name() {
+            if $engine.is_there() {
+                super::$name($engine).await;
+            }
+        }
+    };
+    (fn $name:ident $engine:expr) => {
+        #[test]
+        fn $name() {
+            if $engine.is_there() {
+                super::$name($engine);
+            }
+        }
+    };
+}
+
+/// Makes two tests of each function that takes an [`Engine`]. Those on PostgreSQL skip when there is none.
+macro_rules! on_each_engine {
+    ($($kind:tt $name:ident;)*) => {
+        mod on_sqlite {
+            use super::super::Engine;
+            $(on_one_engine!($kind $name Engine::Sqlite);)*
+        }
+        mod on_postgres {
+            use super::super::Engine;
+            $(on_one_engine!($kind $name Engine::Postgres);)*
+        }
+    };
+}
+
 mod browsing;
+mod engines;
 mod importing;
 mod listing;
 mod managing;
@@ -11,13 +45,42 @@ use contracts::hub::{
     agents::v1::catalog_search_service_client::CatalogSearchServiceClient,
     catalog::v1::{ImportProductsResponse, ImportRow, ImportVariant},
 };
-use mesh::{CallContext, Clock, Hub, Ids, Principal, Role, User};
+use mesh::{
+    CallContext, Clock, Hub, Ids, Principal, Role, User,
+    store::{Database, Store, StoreConfig},
+};
 use tonic::Request;
 
 use crate::{
     catalog::Catalog, config::CatalogConfig, events::Origin, import, management::Management,
     service::Browsing, store,
 };
+
+/// Where a shop keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// Whether tests can use it.
+    pub fn is_there(self) -> bool {
+        let is_there = self == Self::Sqlite || database().is_some();
+        if !is_there {
+            eprintln!("skipped: HUB_TEST_DATABASE_URL is not set");
+        }
+        is_there
+    }
+}
+
+fn database() -> Option<Database> {
+    let url = std::env::var("HUB_TEST_DATABASE_URL").ok()?;
+    Some(Database {
+        url: url.into(),
+        read_url: None,
+    })
+}
 
 pub(crate) struct Shop {
     pub catalog: Catalog,
@@ -28,7 +91,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     /// A shop in a hub in which no search agent answers.
-    pub async fn open() -> Self {
+    pub async fn open(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let hub = Hub::builder()
@@ -38,7 +101,18 @@ impl Shop {
             .build()
             .await
             .unwrap();
-        let store = hub.store("catalog", store::MIGRATIONS).await.unwrap();
+        let config = StoreConfig {
+            database: match engine {
+                Engine::Sqlite => None,
+                Engine::Postgres => database(),
+            },
+            ..StoreConfig::default()
+        };
+        let ids = hub.ids().clone();
+        let migrations = store::MIGRATIONS;
+        let store = Store::temporary_with("catalog", &config, migrations, clock.clone(), ids)
+            .await
+            .unwrap();
         let config = CatalogConfig::default();
         let catalog = Catalog::new(store, clock.clone(), hub.ids().clone(), config).unwrap();
         Self {

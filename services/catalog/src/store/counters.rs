@@ -10,7 +10,7 @@ use mesh::{
     store::{Sql, StoreError},
 };
 
-use super::{Query, list, writes::Writes};
+use super::{Query, list, up_to_date, writes::Writes};
 use crate::domain::{bands, decimal, product::Product};
 
 /// What is counted.
@@ -163,9 +163,9 @@ pub async fn all(
     let rows = match categories {
         Some(categories) => {
             let args = vec![list(dialect, categories)];
-            store.scan(WITHIN.of(dialect), args).await?
+            up_to_date(store, WITHIN.of(dialect), args).await?
         }
-        None => store.scan(EVERYWHERE, args![]).await?,
+        None => up_to_date(store, EVERYWHERE, args![]).await?,
     };
     let mut counted = Vec::with_capacity(rows.len());
     for row in &rows {

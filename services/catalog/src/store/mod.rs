@@ -64,6 +64,18 @@ impl Query for Tx {
     }
 }
 
+/// All rows of a query that may take long and whose answer is remembered: a replica that lags behind must not
+/// give it.
+///
+/// # Errors
+/// See [`StoreError`].
+async fn up_to_date(store: &Store, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    match store.dialect() {
+        Dialect::Sqlite => store.scan(sql, args).await,
+        Dialect::Postgres => store.all(sql, args).await,
+    }
+}
+
 /// A value that lists are made of.
 pub trait Element: serde::Serialize {
     /// The element of PostgreSQL's array, quotes and all.

@@ -13,9 +13,9 @@ use crate::domain::product::popularity;
 
 const SELECT: Sql = Sql {
     sqlite: "SELECT p.seq, p.product_id, p.popularity, p.views, p.purchases, p.review_count FROM json_each($1) wanted \
-             CROSS JOIN products p ON p.product_id = wanted.value",
+             CROSS JOIN products p ON p.product_id = wanted.value ORDER BY p.seq",
     postgres: "SELECT p.seq, p.product_id, p.popularity, p.views, p.purchases, p.review_count FROM products p \
-               WHERE p.product_id = ANY($1::uuid[])",
+               WHERE p.product_id = ANY($1::uuid[]) ORDER BY p.seq",
 };
 
 const UPDATE: &str =

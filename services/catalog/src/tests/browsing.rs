@@ -15,11 +15,11 @@ use mesh::{
 };
 use tonic::Request;
 
-use super::{Shop, row};
+use super::{Engine, Shop, row};
 use crate::{events::CountPurchases, interest, store::stock};
 
-async fn shop() -> Shop {
-    let shop = Shop::open().await;
+async fn shop(engine: Engine) -> Shop {
+    let shop = Shop::open(engine).await;
     let answer = shop.import((0..60).map(row).collect()).await;
     assert_eq!(answer.created, 60, "{:?}", answer.errors);
     shop
@@ -52,9 +52,8 @@ async fn search(shop: &Shop, request: SearchProductsRequest) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn a_product_is_found_by_every_name_it_has() {
-    let shop = shop().await;
+async fn a_product_is_found_by_every_name_it_has(engine: Engine) {
+    let shop = shop(engine).await;
     let product = get(&shop, "SKU-7").await;
     assert_eq!(get(&shop, &product.product_id).await, product);
     assert_eq!(get(&shop, &product.slug).await, product);
@@ -63,9 +62,8 @@ async fn a_product_is_found_by_every_name_it_has() {
     assert_eq!(product.variants[1].price.as_ref().unwrap().amount, "8.00");
 }
 
-#[tokio::test]
-async fn facets_add_up() {
-    let shop = shop().await;
+async fn facets_add_up(engine: Engine) {
+    let shop = shop(engine).await;
     for (category, total) in [("", 60), ("sleds", 30)] {
         let request = ListProductFiltersRequest {
             category: category.to_owned(),
@@ -121,9 +119,8 @@ async fn facets_add_up() {
     assert_eq!(Rendered::of(&refused).reason, Reason::NotFound);
 }
 
-#[tokio::test]
-async fn bad_filters_name_the_place() {
-    let shop = Shop::open().await;
+async fn bad_filters_name_the_place(engine: Engine) {
+    let shop = Shop::open(engine).await;
     for (filters, field) in [
         ("{", "filters"),
         (r#"{"price":{"min":"x"}}"#, "filters.price.min"),
@@ -143,9 +140,8 @@ async fn bad_filters_name_the_place() {
     }
 }
 
-#[tokio::test]
-async fn search_works_while_the_agent_does_not() {
-    let shop = shop().await;
+async fn search_works_while_the_agent_does_not(engine: Engine) {
+    let shop = shop(engine).await;
     let words = |q: &str| SearchProductsRequest {
         q: q.to_owned(),
         ..Default::default()
@@ -182,9 +178,8 @@ async fn search_works_while_the_agent_does_not() {
     assert_eq!(search(&shop, words("")).await.len(), 20);
 }
 
-#[tokio::test]
-async fn what_is_called_so_comes_before_what_is_described_so() {
-    let shop = Shop::open().await;
+async fn what_is_called_so_comes_before_what_is_described_so(engine: Engine) {
+    let shop = Shop::open(engine).await;
     let mut rows: Vec<ImportRow> = (0..4).map(row).collect();
     // All have the word: two in a fact, the more popular ones, one in its name, one in its brand.
     rows[0].attributes = [("use".to_owned(), "crème brûlée".to_owned())].into();
@@ -205,9 +200,8 @@ async fn what_is_called_so_comes_before_what_is_described_so() {
     assert_eq!(found, ["SKU-3", "SKU-2", "SKU-0", "SKU-1"]);
 }
 
-#[tokio::test]
-async fn related_products_are_near_and_in_stock_first() {
-    let shop = shop().await;
+async fn related_products_are_near_and_in_stock_first(engine: Engine) {
+    let shop = shop(engine).await;
     let request = ListRelatedProductsRequest {
         product_id: "SKU-8".to_owned(),
         limit: Some(10),
@@ -229,9 +223,8 @@ async fn related_products_are_near_and_in_stock_first() {
     assert!(stock.is_sorted_by(|a, b| a >= b), "{stock:?}");
 }
 
-#[tokio::test]
-async fn variants_are_resolved_by_any_name() {
-    let shop = shop().await;
+async fn variants_are_resolved_by_any_name(engine: Engine) {
+    let shop = shop(engine).await;
     let product = get(&shop, "SKU-9").await;
     let reference = |product: &str, variant: &str| VariantRef {
         product_id: product.to_owned(),
@@ -274,9 +267,8 @@ async fn variants_are_resolved_by_any_name() {
     assert!(answer.variants[0].active);
 }
 
-#[tokio::test]
-async fn stock_events_move_products_in_and_out_of_stock() {
-    let shop = shop().await;
+async fn stock_events_move_products_in_and_out_of_stock(engine: Engine) {
+    let shop = shop(engine).await;
     let product = get(&shop, "SKU-7").await;
     let count = "SELECT SUM(products) FROM facet_counts WHERE kind = 'in_stock'";
     let before = shop.number(count).await;
@@ -298,9 +290,8 @@ async fn stock_events_move_products_in_and_out_of_stock() {
     assert_eq!(shop.number(count).await, before);
 }
 
-#[tokio::test]
-async fn views_and_purchases_make_products_popular() {
-    let shop = shop().await;
+async fn views_and_purchases_make_products_popular(engine: Engine) {
+    let shop = shop(engine).await;
     let product = get(&shop, "SKU-0").await;
     for _ in 0..3 {
         get(&shop, "SKU-0").await;
@@ -346,4 +337,16 @@ async fn views_and_purchases_make_products_popular() {
         events + 1,
         "one more view is no news"
     );
+}
+
+on_each_engine! {
+    async a_product_is_found_by_every_name_it_has;
+    async facets_add_up;
+    async bad_filters_name_the_place;
+    async search_works_while_the_agent_does_not;
+    async what_is_called_so_comes_before_what_is_described_so;
+    async related_products_are_near_and_in_stock_first;
+    async variants_are_resolved_by_any_name;
+    async stock_events_move_products_in_and_out_of_stock;
+    async views_and_purchases_make_products_popular;
 }

@@ -1,18 +1,23 @@
 //! Imports, and what is derived from products after many changes.
 
-use contracts::hub::catalog::v1::{ImportRow, ImportVariant};
-use mesh::events::Data;
+use contracts::hub::catalog::v1::{
+    ArchiveProductRequest, ImportRow, ImportVariant,
+    catalog_management_service_server::CatalogManagementService,
+};
+use futures::future::join_all;
+use mesh::{events::Data, store::Tx};
 use proptest::prelude::*;
 
-use super::{Shop, row};
+use super::{Engine, Shop, as_staff, row};
+use crate::store::stock;
 
 /// Compares every counter and term with what the products say.
 async fn check_derived(shop: &Shop) {
     let difference = "SELECT COUNT(*) FROM (\
          SELECT category_slug, kind, name, value, products FROM facet_counts WHERE kind IN ('all', 'brand', 'in_stock', 'attribute') \
-         EXCEPT SELECT * FROM expected)";
+         EXCEPT SELECT * FROM expected) AS wrong";
     let reverse = "SELECT COUNT(*) FROM (SELECT * FROM expected EXCEPT \
-         SELECT category_slug, kind, name, value, products FROM facet_counts WHERE kind IN ('all', 'brand', 'in_stock', 'attribute'))";
+         SELECT category_slug, kind, name, value, products FROM facet_counts WHERE kind IN ('all', 'brand', 'in_stock', 'attribute')) AS missing";
     let expected = "WITH expected (category_slug, kind, name, value, products) AS (\
          SELECT category_slug, 'all', '', '', COUNT(*) FROM products WHERE status = 'active' GROUP BY category_slug \
          UNION ALL SELECT category_slug, 'brand', '', brand, COUNT(*) FROM products WHERE status = 'active' AND brand <> '' GROUP BY category_slug, brand \
@@ -52,9 +57,8 @@ async fn check_derived(shop: &Shop) {
     );
 }
 
-#[tokio::test]
-async fn the_same_file_twice_changes_nothing() {
-    let shop = Shop::open().await;
+async fn the_same_file_twice_changes_nothing(engine: Engine) {
+    let shop = Shop::open(engine).await;
     let rows: Vec<ImportRow> = (0..50).map(row).collect();
     assert_eq!(shop.import(rows.clone()).await.created, 50);
     assert_eq!(shop.events().await.len(), 50);
@@ -77,9 +81,8 @@ async fn the_same_file_twice_changes_nothing() {
     check_derived(&shop).await;
 }
 
-#[tokio::test]
-async fn bad_rows_are_reported_and_the_others_go_on() {
-    let shop = Shop::open().await;
+async fn bad_rows_are_reported_and_the_others_go_on(engine: Engine) {
+    let shop = Shop::open(engine).await;
     let mut rows: Vec<ImportRow> = (0..6).map(row).collect();
     rows[1].price = "1,50".to_owned();
     rows[2].slug = "taken".to_owned();
@@ -97,9 +100,8 @@ async fn bad_rows_are_reported_and_the_others_go_on() {
     check_derived(&shop).await;
 }
 
-#[tokio::test]
-async fn a_variant_that_is_no_longer_listed_is_no_longer_sold() {
-    let shop = Shop::open().await;
+async fn a_variant_that_is_no_longer_listed_is_no_longer_sold(engine: Engine) {
+    let shop = Shop::open(engine).await;
     shop.import(vec![row(1)]).await;
     let mut changed = row(1);
     changed.variants.remove(0);
@@ -125,9 +127,8 @@ async fn a_variant_that_is_no_longer_listed_is_no_longer_sold() {
     check_derived(&shop).await;
 }
 
-#[tokio::test]
-async fn one_batch_may_name_a_product_twice() {
-    let shop = Shop::open().await;
+async fn one_batch_may_name_a_product_twice(engine: Engine) {
+    let shop = Shop::open(engine).await;
     let mut second = row(1);
     second.name = "Second".to_owned();
     let answer = shop.import(vec![row(1), second]).await;
@@ -140,8 +141,49 @@ async fn one_batch_may_name_a_product_twice() {
     check_derived(&shop).await;
 }
 
-#[test]
-fn what_is_derived_follows_any_changes() {
+async fn what_is_derived_survives_changes_at_the_same_time(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    let rows: Vec<ImportRow> = (0..40).map(row).collect();
+    shop.import(rows.clone()).await;
+    let changed = |content: usize, products: std::ops::Range<usize>| -> Vec<ImportRow> {
+        products
+            .map(|number| ImportRow {
+                sku: rows[number].sku.clone(),
+                variants: rows[number].variants.clone(),
+                ..row(number + content)
+            })
+            .collect()
+    };
+    let imports = [(1, 0..20), (2, 10..30), (3, 20..40), (4, 0..40), (6, 5..15)]
+        .map(|(content, products)| shop.import(changed(content, products)));
+    let variants = shop
+        .catalog
+        .store()
+        .all("SELECT variant_id FROM variants", mesh::args![])
+        .await
+        .unwrap();
+    let stock = variants.iter().step_by(3).enumerate().map(|(index, row)| {
+        let variant_id: String = row.get(0_usize).unwrap();
+        let available = [0, 7][index % 2];
+        shop.catalog
+            .store()
+            .write(move |tx: Tx| async move { stock::note(&tx, &variant_id, available).await })
+    });
+    let edits = (0..40).step_by(4).map(|number| {
+        let request = ArchiveProductRequest {
+            product_id: format!("SKU-{number}"),
+        };
+        shop.management.archive_product(as_staff(request))
+    });
+    let (imports, stock, edits) =
+        futures::join!(join_all(imports), join_all(stock), join_all(edits));
+    assert!(imports.iter().all(|answer| answer.errors.is_empty()));
+    assert!(stock.iter().all(Result::is_ok), "{stock:?}");
+    assert!(edits.iter().all(Result::is_ok), "{edits:?}");
+    check_derived(&shop).await;
+}
+
+fn what_is_derived_follows_any_changes(engine: Engine) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let change = (0..12_usize, 0..40_usize, any::<bool>());
     let strategy = prop::collection::vec(prop::collection::vec(change, 1..8), 1..6);
@@ -153,7 +195,7 @@ fn what_is_derived_follows_any_changes() {
     runner
         .run(&strategy, |batches| {
             runtime.block_on(async {
-                let shop = Shop::open().await;
+                let shop = Shop::open(engine).await;
                 for batch in batches {
                     let rows = batch.into_iter().map(|(product, content, sells_one)| {
                         let mut changed = row(content);
@@ -174,4 +216,13 @@ fn what_is_derived_follows_any_changes() {
             Ok(())
         })
         .unwrap();
+}
+
+on_each_engine! {
+    async what_is_derived_survives_changes_at_the_same_time;
+    async the_same_file_twice_changes_nothing;
+    async bad_rows_are_reported_and_the_others_go_on;
+    async a_variant_that_is_no_longer_listed_is_no_longer_sold;
+    async one_batch_may_name_a_product_twice;
+    fn what_is_derived_follows_any_changes;
 }

@@ -4,7 +4,7 @@ use contracts::hub::catalog::v1::{ListProductsRequest, catalog_service_server::C
 use proptest::prelude::*;
 use tonic::Request;
 
-use super::{Shop, row};
+use super::{Engine, Shop, row};
 use crate::{
     domain::{
         decimal::price_key,
@@ -21,8 +21,8 @@ use crate::{
 
 const PRODUCTS: usize = 240;
 
-async fn shop() -> (Shop, Vec<Product>) {
-    let shop = Shop::open().await;
+async fn shop(engine: Engine) -> (Shop, Vec<Product>) {
+    let shop = Shop::open(engine).await;
     let answer = shop.import((0..PRODUCTS).map(row).collect()).await;
     assert_eq!(answer.created, PRODUCTS as i64, "{:?}", answer.errors);
     let seqs: Vec<i64> = (1..=PRODUCTS as i64).collect();
@@ -147,10 +147,9 @@ fn any_filters() -> impl Strategy<Value = Filters> {
         )
 }
 
-#[test]
-fn every_way_to_find_products_gives_the_same_rows() {
+fn every_way_to_find_products_gives_the_same_rows(engine: Engine) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (shop, products) = runtime.block_on(shop());
+    let (shop, products) = runtime.block_on(shop(engine));
     let keys = [
         SortKey::Popularity,
         SortKey::Price,
@@ -238,9 +237,8 @@ fn every_way_to_find_products_gives_the_same_rows() {
     runner.run(&strategy, check).unwrap();
 }
 
-#[tokio::test]
-async fn tokens_walk_a_whole_list_once() {
-    let (shop, _) = shop().await;
+async fn tokens_walk_a_whole_list_once(engine: Engine) {
+    let (shop, _) = shop(engine).await;
     for (sort, order) in [
         ("popularity", ""),
         ("rating", "asc"),
@@ -282,7 +280,7 @@ async fn tokens_walk_a_whole_list_once() {
 
 #[tokio::test]
 async fn a_list_reads_its_order_off_an_index() {
-    let (shop, _) = shop().await;
+    let (shop, _) = shop(Engine::Sqlite).await;
     let plan = async |sql: &str| {
         let rows = shop
             .catalog
@@ -345,4 +343,9 @@ async fn a_list_reads_its_order_off_an_index() {
         counted.contains("COVERING INDEX products_by_price"),
         "{counted}"
     );
+}
+
+on_each_engine! {
+    async tokens_walk_a_whole_list_once;
+    fn every_way_to_find_products_gives_the_same_rows;
 }

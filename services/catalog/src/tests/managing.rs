@@ -10,7 +10,7 @@ use contracts::hub::catalog::v1::{
 use mesh::{Reason, Rendered, events::event_type};
 use tonic::{Request, Status};
 
-use super::{Shop, as_staff};
+use super::{Engine, Shop, as_staff};
 
 fn sled() -> CreateProductRequest {
     CreateProductRequest {
@@ -27,8 +27,8 @@ fn sled() -> CreateProductRequest {
     }
 }
 
-async fn shop() -> Shop {
-    let shop = Shop::open().await;
+async fn shop(engine: Engine) -> Shop {
+    let shop = Shop::open(engine).await;
     category(&shop, "winter", "").await.unwrap();
     shop
 }
@@ -59,9 +59,8 @@ fn reason(status: &Status) -> (Reason, String) {
     (rendered.reason, field.unwrap_or_default())
 }
 
-#[tokio::test]
-async fn a_product_lives_from_draft_to_archive() {
-    let shop = shop().await;
+async fn a_product_lives_from_draft_to_archive(engine: Engine) {
+    let shop = shop(engine).await;
     let draft = create(&shop, sled()).await.unwrap();
     assert_eq!(draft.status, ProductStatus::Draft as i32);
     assert_eq!(draft.slug, "timber-sled");
@@ -168,9 +167,8 @@ async fn a_product_lives_from_draft_to_archive() {
     );
 }
 
-#[tokio::test]
-async fn what_is_taken_or_wrong_is_refused_by_field() {
-    let shop = shop().await;
+async fn what_is_taken_or_wrong_is_refused_by_field(engine: Engine) {
+    let shop = shop(engine).await;
     create(&shop, sled()).await.unwrap();
     let attempt = async |change: fn(&mut CreateProductRequest)| {
         let mut request = sled();
@@ -215,9 +213,8 @@ async fn what_is_taken_or_wrong_is_refused_by_field() {
     assert_eq!(create(&shop, request).await.unwrap().slug, "timber-sled-2");
 }
 
-#[tokio::test]
-async fn categories_cannot_close_a_circle() {
-    let shop = shop().await;
+async fn categories_cannot_close_a_circle(engine: Engine) {
+    let shop = shop(engine).await;
     category(&shop, "sleds", "winter").await.unwrap();
     let twice = category(&shop, "sleds", "winter").await.unwrap_err();
     assert_eq!(reason(&twice), (Reason::AlreadyExists, "slug".to_owned()));
@@ -236,9 +233,8 @@ async fn categories_cannot_close_a_circle() {
     assert_eq!(reason(&refused).1, "parent_slug");
 }
 
-#[tokio::test]
-async fn a_new_name_of_a_category_reaches_those_who_search() {
-    let shop = shop().await;
+async fn a_new_name_of_a_category_reaches_those_who_search(engine: Engine) {
+    let shop = shop(engine).await;
     let product = create(&shop, sled()).await.unwrap();
     let publish = PublishProductRequest {
         product_id: product.product_id,
@@ -272,9 +268,8 @@ async fn a_new_name_of_a_category_reaches_those_who_search() {
     );
 }
 
-#[tokio::test]
-async fn a_currency_changes_for_all_variants_or_for_none() {
-    let shop = shop().await;
+async fn a_currency_changes_for_all_variants_or_for_none(engine: Engine) {
+    let shop = shop(engine).await;
     let variant = |price: &str| VariantInput {
         sku: "SLED-L".into(),
         price: price.into(),
@@ -312,4 +307,12 @@ async fn a_currency_changes_for_all_variants_or_for_none() {
         .into_inner();
     assert_eq!(changed.variants[0].price.as_ref().unwrap().amount, "9900");
     assert_eq!(changed.version, 2);
+}
+
+on_each_engine! {
+    async a_product_lives_from_draft_to_archive;
+    async what_is_taken_or_wrong_is_refused_by_field;
+    async categories_cannot_close_a_circle;
+    async a_new_name_of_a_category_reaches_those_who_search;
+    async a_currency_changes_for_all_variants_or_for_none;
 }
