@@ -197,7 +197,9 @@ impl Indexer {
         tracing::warn!("the search index belongs to another store; it is built anew");
         let writer = self.writer(index)?;
         writer.delete_all_documents()?;
-        Ok(Watermark { change: 0, table })
+        let fresh = Watermark { change: 0, table };
+        self.commit(index, &fresh).await?;
+        Ok(fresh)
     }
 
     fn writer(&mut self, index: &SearchIndex) -> Result<&mut IndexWriter, TantivyError> {

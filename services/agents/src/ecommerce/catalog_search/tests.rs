@@ -10,7 +10,10 @@ use contracts::hub::{
     events::v1::{ProductSnapshot, VariantSnapshot},
     r#type::v1::Money,
 };
-use mesh::{Clock, Failure, Ids, store::Store};
+use mesh::{
+    Clock, Failure, Ids,
+    store::{Database, Store, StoreConfig},
+};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -397,4 +400,105 @@ async fn an_index_goes_on_where_it_stopped_and_is_built_anew_when_lost() {
     assert_eq!(anew.catch_up().await, products);
     let searcher = shop.state.index().unwrap().searcher();
     assert_eq!(searcher.num_docs(), products as u64);
+}
+
+/// Brings an index up to date until it holds so many products. Where others write to the same server, what is
+/// committed is seen once their older transactions have ended.
+async fn catch_up_to(indexer: &mut Indexer, state: &State, products: usize) {
+    let clock = Clock::system();
+    let deadline = clock.monotonic() + std::time::Duration::from_secs(30);
+    loop {
+        indexer.catch_up().await;
+        let found = state.index().unwrap().searcher().num_docs();
+        if found == products as u64 {
+            return;
+        }
+        assert!(clock.monotonic() < deadline, "{found} of {products}");
+        clock.sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_process_on_a_store_has_an_index_of_its_own() {
+    let Ok(url) = std::env::var("HUB_TEST_DATABASE_URL") else {
+        eprintln!("skipped: HUB_TEST_DATABASE_URL is not set");
+        return;
+    };
+    let clock = Clock::manual(at());
+    let config = StoreConfig {
+        database: Some(Database {
+            url: url.into(),
+            read_url: None,
+        }),
+        ..StoreConfig::default()
+    };
+    let open = async |config: &StoreConfig| {
+        let ids = Ids::seeded(clock.clone(), 3);
+        Store::temporary_with("agents", config, migrations::ALL, clock.clone(), ids)
+            .await
+            .unwrap()
+    };
+    let store = open(&config).await;
+    let products: Vec<ProductSnapshot> = PRODUCTS.lines().enumerate().map(snapshot).collect();
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let states = [0, 1].map(|process| {
+        let folder = folders[process].path().join("index");
+        Arc::new(State::new(folder, clock.clone()))
+    });
+    let mut indexers = states
+        .clone()
+        .map(|state| Indexer::new(state, store.clone()));
+    let mut announced = 0;
+    for batch in products.chunks(90) {
+        // Some together, as one transaction; the others at the same time as their neighbours.
+        let (together, alone) = batch.split_at(batch.len() / 2);
+        let (first, rest) = (together.to_vec(), alone.to_vec());
+        let together = store.write(move |tx| async move {
+            for product in &first {
+                put_product(&tx, product, at()).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+        let alone = rest.into_iter().map(|product| {
+            store.write(move |tx| async move {
+                put_product(&tx, &product, at()).await?;
+                put_stock(&tx, &product.product_id, &product.sku, true, at()).await?;
+                Ok::<_, Failure>(())
+            })
+        });
+        let (together, alone) = futures::join!(together, futures::future::join_all(alone));
+        together.unwrap();
+        assert!(alone.iter().all(Result::is_ok), "{alone:?}");
+        announced += batch.len();
+        for (indexer, state) in indexers.iter_mut().zip(&states) {
+            catch_up_to(indexer, state, announced).await;
+        }
+    }
+    let gone = products[0].product_id.clone();
+    store
+        .write(move |tx| async move {
+            remove_product(&tx, &gone, at()).await?;
+            Ok::<_, Failure>(())
+        })
+        .await
+        .unwrap();
+    for (indexer, state) in indexers.iter_mut().zip(&states) {
+        catch_up_to(indexer, state, products.len() - 1).await;
+    }
+    // A folder with the index of another store is not taken for this one's.
+    let other = open(&config).await;
+    let [one, _] = indexers;
+    drop(one);
+    states[0].close();
+    let mut indexer = Indexer::new(Arc::clone(&states[0]), other.clone());
+    catch_up_to(&mut indexer, &states[0], 0).await;
+    let product = products[0].clone();
+    other
+        .write(move |tx| async move {
+            put_product(&tx, &product, at()).await?;
+            Ok::<_, Failure>(())
+        })
+        .await
+        .unwrap();
+    catch_up_to(&mut indexer, &states[0], 1).await;
 }
