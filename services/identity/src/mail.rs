@@ -2,7 +2,8 @@
 //!
 //! A mail is a row of the same transaction as its token, so an account never exists without its mail and
 //! no mail speaks of an account that was rolled back. A task sends what is due and tries again with
-//! growing pauses.
+//! growing pauses. A mail server sends twice what it is told twice, so of several processes the one that
+//! holds the lease sends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -290,16 +291,25 @@ impl Transport {
 #[error("{0} cannot be read")]
 struct BadSetting(&'static str);
 
-/// Sends what is due until shutdown.
+/// Sends what is due until shutdown, as long as it is this process's to do.
 pub async fn deliver(store: Store, clock: Clock, transport: Transport, shutdown: Shutdown) {
-    loop {
-        // A store that fails for a while must not end the mail for good.
-        if let Err(error) = deliver_round(&store, &clock, &transport, &shutdown).await {
-            tracing::warn!(%error, "mails wait");
-        }
+    while !shutdown.is_cancelled() {
+        let lease = store.lease("mail");
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = clock.sleep(PAUSE) => {}
+            () = lease.held() => {}
+        }
+        while lease.is_held() && !shutdown.is_cancelled() {
+            let stop = || shutdown.is_cancelled() || !lease.is_held();
+            // A store that fails for a while must not end the mail for good.
+            if let Err(error) = deliver_round(&store, &clock, &transport, stop).await {
+                tracing::warn!(%error, "mails wait");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = lease.lost() => {}
+                () = clock.sleep(PAUSE) => {}
+            }
         }
     }
 }
@@ -331,7 +341,7 @@ async fn deliver_round(
     store: &Store,
     clock: &Clock,
     transport: &Transport,
-    shutdown: &Shutdown,
+    stop: impl Fn() -> bool,
 ) -> Result<(), Failure> {
     let due = store
         .all(
@@ -341,7 +351,7 @@ async fn deliver_round(
         )
         .await?;
     for row in due {
-        if shutdown.is_cancelled() {
+        if stop() {
             break;
         }
         let mail_id: String = row.get("mail_id")?;
@@ -464,14 +474,13 @@ mod tests {
             ..IdentityConfig::default()
         };
         let transport = Transport::new(&config).unwrap();
-        let shutdown = Shutdown::new();
         let token = async || -> String {
             let row = store.one("SELECT token FROM mails", args![]).await.unwrap();
             row.unwrap().get("token").unwrap()
         };
         for _ in 0..ATTEMPTS {
             assert!(!token().await.is_empty());
-            deliver_round(&store, &clock, &transport, &shutdown)
+            deliver_round(&store, &clock, &transport, || false)
                 .await
                 .unwrap();
             clock.advance(Duration::from_secs(24 * 3600));

@@ -15,7 +15,7 @@ mod orders;
 pub mod provider;
 mod service;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use contracts::hub::payments::v1::{
     payment_method_service_server::PaymentMethodServiceServer,
@@ -35,8 +35,6 @@ use crate::{
 };
 
 const NAME: &str = "payments";
-/// How often unfinished work is looked for.
-const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Opens the store and registers the payment services on `hub`.
 ///
@@ -87,15 +85,7 @@ pub async fn register_with(hub: &Hub, provider: Arc<dyn Provider>) -> Result<Ser
         })
         .consumer(Cancel { desk })
         .task("recovery", move |shutdown: Shutdown| async move {
-            loop {
-                if let Err(error) = recovering.recover().await {
-                    tracing::error!(%error, "unfinished payments cannot be looked at");
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = recovering.clock.sleep(RECOVERY) => {}
-                }
-            }
+            recovering.recover_regularly(shutdown).await;
         })
         .build())
 }

@@ -100,11 +100,8 @@ CREATE TABLE order_events (
     PRIMARY KEY (order_id, seq)
 );
 
--- The last number given out per year.
-CREATE TABLE order_numbers (
-    year BIGINT NOT NULL PRIMARY KEY,
-    last BIGINT NOT NULL
-);
+-- Gives out the numbers of orders. A row to count in would make all orders conflict with each other.
+CREATE SEQUENCE order_numbers;
 
 CREATE TABLE promo_codes (
     code               TEXT COLLATE "C" NOT NULL PRIMARY KEY,

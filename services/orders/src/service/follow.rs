@@ -10,7 +10,7 @@ use contracts::hub::orders::v1::{OrderEvent, OrderStatus, SagaStep};
 use futures::{Stream, stream};
 use mesh::{
     Clock, Failure, Shutdown, args,
-    store::{Store, StoreError},
+    store::{Dialect, Store, StoreError},
 };
 use tonic::Status;
 
@@ -23,9 +23,10 @@ use crate::{
 
 /// Entries read at once: the buffer of a follower never grows beyond it.
 const BATCH: i64 = 64;
-/// Without a sign of change the timeline is read again after this long: another process may have changed
-/// it.
+/// Without a sign of change the timeline is read again after this long.
 const FALLBACK: Duration = Duration::from_secs(5);
+/// The same where other processes change orders too, of which this one gets no sign.
+const SHARED_FALLBACK: Duration = Duration::from_millis(500);
 /// How long an order is followed when the call has no deadline.
 const LONGEST: Duration = Duration::from_secs(300);
 /// The stream ends this long before the call's deadline, so that it ends instead of failing.
@@ -44,6 +45,7 @@ pub(super) struct Follower {
     watch: Watch,
     shutdown: Shutdown,
     until: Instant,
+    fallback: Duration,
     ended: bool,
 }
 
@@ -62,6 +64,10 @@ impl Follower {
         let patience = remaining.unwrap_or(LONGEST).saturating_sub(MARGIN);
         Self {
             until: clock.monotonic() + patience,
+            fallback: match store.dialect() {
+                Dialect::Sqlite => FALLBACK,
+                Dialect::Postgres => SHARED_FALLBACK,
+            },
             store,
             clock,
             order_id,
@@ -111,7 +117,7 @@ impl Follower {
                 // Whoever follows resumes elsewhere, after the last event seen.
                 () = self.shutdown.cancelled() => {}
                 () = self.watch.changed() => {}
-                () = self.clock.sleep(left.min(FALLBACK)) => {}
+                () = self.clock.sleep(left.min(self.fallback)) => {}
             }
         }
     }

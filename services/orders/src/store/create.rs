@@ -6,7 +6,7 @@ use contracts::hub::orders::v1::SagaStep;
 use mesh::{
     args,
     events::{Data, Emission},
-    store::{StoreError, Tx},
+    store::{Dialect, StoreError, Tx},
 };
 use serde::Serialize;
 
@@ -109,16 +109,27 @@ pub(crate) async fn place(
     Ok(order)
 }
 
-/// The next human number of a year. Given out inside the transaction that uses it, so there are no gaps.
+/// The next human number of a year.
+///
+/// On SQLite it is counted in the transaction that uses it, so there are no gaps. On PostgreSQL that row
+/// would make all orders of the shop wait for each other and start over, so a sequence gives out the
+/// numbers: they go on over the years, and an order that was not stored leaves a gap.
 pub(super) async fn next_number(tx: &Tx, year: i32) -> Result<String, StoreError> {
-    let row = tx
-        .one(
-            "INSERT INTO order_numbers (year, last) VALUES ($1, 1) \
-             ON CONFLICT (year) DO UPDATE SET last = order_numbers.last + 1 RETURNING last",
-            args![year],
-        )
-        .await?
-        .ok_or_else(|| undecodable("last", "no number was given out"))?;
+    let row = match tx.dialect() {
+        Dialect::Sqlite => {
+            tx.one(
+                "INSERT INTO order_numbers (year, last) VALUES ($1, 1) \
+                 ON CONFLICT (year) DO UPDATE SET last = order_numbers.last + 1 RETURNING last",
+                args![year],
+            )
+            .await?
+        }
+        Dialect::Postgres => {
+            tx.one("SELECT nextval('order_numbers') AS last", args![])
+                .await?
+        }
+    }
+    .ok_or_else(|| undecodable("last", "no number was given out"))?;
     Ok(format!("HPH-{year:04}-{:06}", row.get::<i64>("last")?))
 }
 

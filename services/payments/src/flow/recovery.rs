@@ -1,7 +1,13 @@
 //! Finishing what a crash or an absent provider left half done.
+//!
+//! Everything here may be done twice, because the provider acts once on a key. Still one process at a time
+//! does it, the one that holds the lease: providers refuse a key that is in use at the same moment, and a
+//! refund must not be put off because two asked for it together.
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
-use mesh::{Failure, store::StoreError};
+use mesh::{Failure, Shutdown, store::StoreError};
 
 use super::{Desk, unavailable};
 use crate::{
@@ -13,7 +19,31 @@ use crate::{
 /// Nobody is busy with an attempt to charge for longer than this.
 const ATTEMPT_LIFE: TimeDelta = TimeDelta::seconds(90);
 
+/// How often unfinished work is looked for.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl Desk {
+    /// Finishes unfinished work until shutdown, as long as it is this process's to do.
+    pub async fn recover_regularly(&self, shutdown: Shutdown) {
+        while !shutdown.is_cancelled() {
+            let lease = self.store.lease("recovery");
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = lease.held() => {}
+            }
+            while lease.is_held() {
+                if let Err(error) = self.recover().await {
+                    tracing::error!(%error, "unfinished payments cannot be looked at");
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = lease.lost() => {}
+                    () = self.clock.sleep(PAUSE) => {}
+                }
+            }
+        }
+    }
+
     /// Gives promised refunds that are due and settles attempts to charge whose answer was lost.
     ///
     /// # Errors
