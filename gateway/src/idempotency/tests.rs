@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mesh::{Clock, Hub};
+use mesh::{Clock, Config, Hub, Sources, store::ScratchDatabase};
 
 use super::*;
 
@@ -11,6 +11,8 @@ struct Fixture {
     hub: Hub,
     ledger: Arc<Ledger>,
     runs: Arc<AtomicU32>,
+    // Dropped after the hub.
+    _database: Option<ScratchDatabase>,
 }
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -19,7 +21,13 @@ impl Fixture {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let database = ScratchDatabase::create().await.unwrap();
+        let sources = Sources {
+            overrides: database.iter().map(ScratchDatabase::setting).collect(),
+            ..Sources::default()
+        };
         let hub = Hub::builder()
+            .config(Config::load(&sources).unwrap())
             .data_dir(dir.path())
             .clock(clock.clone())
             .build()
@@ -38,6 +46,7 @@ impl Fixture {
             hub,
             ledger,
             runs: Arc::default(),
+            _database: database,
         }
     }
 

@@ -24,7 +24,9 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use mesh::{CallContext, Clock, Config, Failure, Hub, Reason, Service, Sources};
+use mesh::{
+    CallContext, Clock, Config, Failure, Hub, Reason, Service, Sources, store::ScratchDatabase,
+};
 use parking_lot::Mutex;
 use prost::Message;
 use serde_json::{Value, json};
@@ -223,6 +225,8 @@ pub struct Fixture {
     pub clock: Clock,
     issuer: Arc<Mutex<Issuer>>,
     peers: AtomicU32,
+    // Dropped after the hub.
+    _database: Option<ScratchDatabase>,
 }
 
 /// A response that has been read.
@@ -291,10 +295,12 @@ impl Fixture {
     async fn over(stub: Stub, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(now());
+        let database = ScratchDatabase::create().await.unwrap();
         let sources = Sources {
             overrides: settings
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .chain(database.iter().map(ScratchDatabase::setting))
                 .collect(),
             ..Sources::default()
         };
@@ -328,6 +334,7 @@ impl Fixture {
             clock,
             issuer: stub.issuer,
             peers: AtomicU32::new(1),
+            _database: database,
         }
     }
 

@@ -25,6 +25,7 @@ mod migration;
 mod postgres;
 mod row;
 mod schema;
+mod scratch;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use error::StoreError;
 pub use lease::Lease;
 pub use migration::Migration;
 pub use row::{ColumnRef, FromValue, Row, ValueRef};
+pub use scratch::ScratchDatabase;
 pub use sqlite::{Access, Disk};
 pub(crate) use sqlite::{Snapshot, check_file, panic_message};
 pub use tx::Tx;

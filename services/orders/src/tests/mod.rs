@@ -21,7 +21,7 @@ use contracts::hub::{
 use mesh::{
     CallContext, Channel, Clock, Config, Hub, Ids, Principal, Rendered, Role, Sources, User,
     events::{Data, Envelope},
-    store::{Store, Tx},
+    store::{ScratchDatabase, Store, Tx},
 };
 use prost::Message;
 use tonic::Status;
@@ -44,6 +44,7 @@ struct Shop {
     neighbours: Arc<Neighbours>,
     // Removed with the shop.
     _folder: tempfile::TempDir,
+    _database: Option<ScratchDatabase>,
 }
 
 impl Shop {
@@ -52,8 +53,13 @@ impl Shop {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         // The tests look at deadlines themselves.
         let never = ("orders.deadline_interval_ms".into(), u32::MAX.to_string());
+        let database = ScratchDatabase::create().await.unwrap();
         let config = Config::load(&Sources {
-            overrides: vec![never],
+            overrides: database
+                .iter()
+                .map(ScratchDatabase::setting)
+                .chain([never])
+                .collect(),
             ..Sources::default()
         })
         .unwrap();
@@ -82,6 +88,7 @@ impl Shop {
             means,
             neighbours,
             _folder: folder,
+            _database: database,
         }
     }
 

@@ -21,9 +21,9 @@ use contracts::hub::{
     r#type::v1::Address,
 };
 use mesh::{
-    CallContext, Clock, Hub, Ids, Principal, Role, Service,
+    CallContext, Clock, Config, Hub, Ids, Principal, Role, Service, Sources,
     events::{Data, Emission},
-    store::{Migration, Store, StoreError, Tx},
+    store::{Migration, ScratchDatabase, Store, StoreError, Tx},
 };
 use tonic::{Code, Status};
 
@@ -41,6 +41,7 @@ struct World {
     journal: Store,
     // Removed with the world.
     _folder: tempfile::TempDir,
+    _database: Option<ScratchDatabase>,
 }
 
 /// Monday, 10:00 in Denver.
@@ -64,7 +65,15 @@ impl World {
     async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(monday());
-        let builder = Hub::builder().data_dir(folder.path()).clock(clock.clone());
+        let database = ScratchDatabase::create().await.unwrap();
+        let sources = Sources {
+            overrides: database.iter().map(ScratchDatabase::setting).collect(),
+            ..Sources::default()
+        };
+        let builder = Hub::builder()
+            .config(Config::load(&sources).unwrap())
+            .data_dir(folder.path())
+            .clock(clock.clone());
         let hub = builder
             .ids(Ids::seeded(clock.clone(), 3))
             .build()
@@ -108,6 +117,7 @@ impl World {
             orders,
             journal,
             _folder: folder,
+            _database: database,
         }
     }
 
