@@ -2,7 +2,7 @@
 
 use tokio_postgres::NoTls;
 
-use super::StoreError;
+use super::{Database, Migration, Store, StoreConfig, StoreError};
 use crate::{clock::Clock, ids::Ids};
 
 /// Names a PostgreSQL server on which tests may create databases.
@@ -49,6 +49,32 @@ impl ScratchDatabase {
     /// The setting that makes a hub keep its stores there.
     pub fn setting(&self) -> (String, String) {
         ("hub.database_url".to_owned(), self.url.clone())
+    }
+}
+
+impl Store {
+    /// A temporary store on the engine that the tests are to run on: in a schema of the database that
+    /// `HUB_TEST_DATABASE_URL` names, or else on SQLite. For tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn scratch(
+        name: &str,
+        migrations: &'static [Migration],
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Self, StoreError> {
+        let Ok(url) = std::env::var(VARIABLE) else {
+            return Self::temporary(name, migrations, clock, ids).await;
+        };
+        let config = StoreConfig {
+            database: Some(Database {
+                url: url.into(),
+                read_url: None,
+            }),
+            ..StoreConfig::default()
+        };
+        Self::temporary_with(name, &config, migrations, clock, ids).await
     }
 }
 

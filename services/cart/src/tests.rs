@@ -113,7 +113,7 @@ impl World {
     pub async fn open() -> Self {
         let clock = Clock::manual(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("cart", store::MIGRATIONS, clock.clone(), ids.clone())
+        let store = Store::scratch("cart", store::MIGRATIONS, clock.clone(), ids.clone())
             .await
             .unwrap();
         let shelf = Arc::new(Shelf::default());

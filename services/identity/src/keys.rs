@@ -223,7 +223,7 @@ mod tests {
     async fn a_key_is_published_as_long_as_its_tokens_live() {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids)
+        let store = Store::scratch("identity", migrations::ALL, clock.clone(), ids)
             .await
             .unwrap();
         let config = IdentityConfig::default();

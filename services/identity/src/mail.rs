@@ -404,7 +404,7 @@ mod tests {
     async fn fixture() -> (Store, Clock, Ids, Outbox) {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids.clone())
+        let store = Store::scratch("identity", migrations::ALL, clock.clone(), ids.clone())
             .await
             .unwrap();
         let outbox = Outbox::new(clock.clone(), ids.clone(), &IdentityConfig::default());

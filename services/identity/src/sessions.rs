@@ -412,7 +412,7 @@ mod tests {
     async fn sessions() -> (Sessions, Clock) {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("identity", migrations::ALL, clock.clone(), ids.clone())
+        let store = Store::scratch("identity", migrations::ALL, clock.clone(), ids.clone())
             .await
             .unwrap();
         let cache = Cache::in_process(clock.clone());

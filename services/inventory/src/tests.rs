@@ -33,7 +33,7 @@ impl Shop {
     async fn open() -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("inventory", store::MIGRATIONS, clock.clone(), ids.clone())
+        let store = Store::scratch("inventory", store::MIGRATIONS, clock.clone(), ids.clone())
             .await
             .unwrap();
         let config = InventoryConfig::default();

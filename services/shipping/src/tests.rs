@@ -123,7 +123,7 @@ impl World {
                 .unwrap(),
         );
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("shipping", migrations::ALL, clock.clone(), ids.clone())
+        let store = Store::scratch("shipping", migrations::ALL, clock.clone(), ids.clone())
             .await
             .unwrap();
         let book = Arc::new(Book {

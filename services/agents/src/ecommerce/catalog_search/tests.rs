@@ -44,7 +44,7 @@ async fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(at());
     let ids = Ids::seeded(clock.clone(), 3);
-    let store = Store::temporary("agents", migrations::ALL, clock.clone(), ids)
+    let store = Store::scratch("agents", migrations::ALL, clock.clone(), ids)
         .await
         .unwrap();
     let products: Vec<ProductSnapshot> = PRODUCTS.lines().enumerate().map(snapshot).collect();

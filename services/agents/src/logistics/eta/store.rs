@@ -204,7 +204,7 @@ mod tests {
         let start: DateTime<Utc> = "2026-11-23T15:00:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let ids = Ids::seeded(clock.clone(), 5);
-        let store = Store::temporary("agents", MIGRATIONS, clock, ids)
+        let store = Store::scratch("agents", MIGRATIONS, clock, ids)
             .await
             .unwrap();
         let written = store.write(move |tx: Tx| async move {
@@ -268,7 +268,7 @@ mod tests {
         let start: DateTime<Utc> = "2026-01-05T15:00:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let ids = Ids::seeded(clock.clone(), 5);
-        let store = Store::temporary("agents", MIGRATIONS, clock, ids)
+        let store = Store::scratch("agents", MIGRATIONS, clock, ids)
             .await
             .unwrap();
         let written = store.write(move |tx: Tx| async move {

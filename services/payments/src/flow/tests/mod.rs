@@ -92,7 +92,7 @@ impl World {
     async fn with_total(method: &str, total: i64) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let ids = Ids::seeded(clock.clone(), 7);
-        let store = Store::temporary("payments", migrations::ALL, clock.clone(), ids.clone())
+        let store = Store::scratch("payments", migrations::ALL, clock.clone(), ids.clone())
             .await
             .unwrap();
         let book = Arc::new(Book {

@@ -10,7 +10,7 @@ use crate::{migrations, provider::processor::TestProcessor};
 async fn handler() -> MethodsHandler {
     let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
     let ids = Ids::seeded(clock.clone(), 7);
-    let store = Store::temporary("payments", migrations::ALL, clock.clone(), ids.clone())
+    let store = Store::scratch("payments", migrations::ALL, clock.clone(), ids.clone())
         .await
         .unwrap();
     MethodsHandler {
