@@ -83,8 +83,8 @@ impl Channel {
                     context: context.within(method.policy.deadline),
                 };
                 let mut span = conventions::rpc_client(call.context.trace(), &method.policy);
-                let response = call
-                    .run(request)
+                // Boxed: the futures of a call to another process are deep, and every caller would hold them.
+                let response = Box::pin(call.run(request))
                     .await
                     .unwrap_or_else(|failure| Status::from(failure).into_http());
                 conventions::rpc_ended(&mut span, code_of(&response));

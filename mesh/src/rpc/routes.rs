@@ -16,6 +16,7 @@ use tower::Service;
 
 use super::{Channel, RpcService, stream::GuardedStream};
 
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
 const REFLECTION_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/";
@@ -110,6 +111,10 @@ impl GrpcRoutes {
             } else {
                 None
             };
+            if path == HEALTH_CHECK {
+                // One question has one answer, during a drain too.
+                return self.builtin.health.serve(request).await;
+            }
             if let Some(service) = builtin {
                 // Watchers of health and reflection stay as long as they like, but not beyond a drain.
                 let draining = &self.channel.registry().draining;
