@@ -329,3 +329,46 @@ fn shelves(inventory: &Value, location: &str) -> (i64, i64) {
     let units = here.map_or(0, |shelf| number(&shelf["available"]));
     (number(&variant["available"]), units)
 }
+
+#[tokio::test]
+async fn every_picture_that_the_shop_names_is_there() {
+    let shop = api().await;
+    let products = shop.get("/api/products?limit=40").await.expect(200);
+    let categories = shop.get("/api/categories").await.expect(200);
+    let mut paths: Vec<String> = Vec::new();
+    for product in products["items"].as_array().unwrap() {
+        let slug = id(product, "slug");
+        let product = shop.get(&format!("/api/products/{slug}")).await.expect(200);
+        let images = product["images"].as_array().unwrap();
+        paths.extend(images.iter().map(|image| id(image, "url").to_owned()));
+    }
+    for category in categories["items"].as_array().unwrap() {
+        paths.push(id(category, "image_url").to_owned());
+    }
+    // Other tests bring products of their own, with pictures elsewhere or none.
+    paths.retain(|path| path.starts_with("/images/"));
+    assert!(paths.len() > 20, "{paths:?}");
+    let mut pictures = HashSet::new();
+    for path in &paths {
+        let picture = shop.get(path).await;
+        assert_eq!(picture.status, 200, "{path}: {}", picture.text);
+        assert_eq!(picture.header("content-type"), "image/svg+xml", "{path}");
+        assert_eq!(picture.header("x-content-type-options"), "nosniff");
+        assert!(
+            picture
+                .header("content-security-policy")
+                .contains("sandbox")
+        );
+        assert!(picture.text.contains("<title id=\"title\">"), "{path}");
+        pictures.insert(picture.text);
+    }
+    let distinct: HashSet<&String> = paths.iter().collect();
+    assert_eq!(
+        pictures.len(),
+        distinct.len(),
+        "each is a picture of its own"
+    );
+    shop.get("/images/products/none.svg")
+        .await
+        .expect_error(404, "RESOURCE_NOT_FOUND");
+}

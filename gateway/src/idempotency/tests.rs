@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mesh::{Clock, Config, Hub, Sources, store::ScratchDatabase};
+use mesh::{
+    Cache, Clock, Config, Hub, Ids, Sources,
+    store::{ScratchDatabase, Store},
+};
 
 use super::*;
 
@@ -226,4 +229,48 @@ fn the_contract_says_who_needs_a_key() {
     );
     assert_eq!(require(Idempotency::Optional, None).unwrap(), None);
     assert_eq!(require(Idempotency::Unspecified, Some("k")).unwrap(), None);
+}
+
+/// Two gateways on one store, each sent the same request many times at once.
+async fn race(store: Store) {
+    let clock = Clock::system();
+    let gateways: Vec<Arc<Ledger>> = (0..2)
+        .map(|_| {
+            let ids = Ids::random(clock.clone());
+            let cache = Cache::in_process(clock.clone());
+            Arc::new(Ledger::new(store.clone(), &cache, clock.clone(), ids, 24))
+        })
+        .collect();
+    let runs = Arc::new(AtomicU32::new(0));
+    let requests = (0..32).map(|number| {
+        let (ledger, runs) = (Arc::clone(&gateways[number % 2]), Arc::clone(&runs));
+        tokio::spawn(async move {
+            let call = async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                Ok(Bytes::from(format!("run by {}", number % 2)))
+            };
+            once(&ledger, Fixture::request("{}"), DEADLINE, call).await
+        })
+    });
+    let mut answers = Vec::new();
+    for outcome in futures::future::join_all(requests).await {
+        match outcome.unwrap() {
+            Ok(outcome) => answers.push(outcome.answer.unwrap()),
+            Err(failure) => assert_eq!(failure.reason(), Reason::IdempotencyInProgress),
+        }
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+}
+
+/// On PostgreSQL where there is one, else on SQLite.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_gateways_with_one_key_one_runs_it() {
+    let clock = Clock::system();
+    let ids = Ids::random(clock.clone());
+    let store = Store::scratch("gateway", MIGRATIONS, clock, ids)
+        .await
+        .unwrap();
+    race(store).await;
 }
