@@ -209,6 +209,7 @@ impl Charge<'_> {
     /// The request may go on, and so many more.
     pub fn admitted(&self, remaining: u32) -> Standing {
         let quota = self.budget.quota;
+        let remaining = remaining.min(quota);
         Standing {
             name: self.budget.name,
             quota,

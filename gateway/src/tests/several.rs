@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     fixture::{Answer, Fixture, cart_item, json_post, order},
-    redis_server::{RedisServer, eventually, shared_url, unique},
+    redis_server::{RedisServer, eventually, unique},
 };
 
 /// Two gateways over the same services and the Redis at `url`.
@@ -50,7 +50,10 @@ const LOW: [(&str, &str); 2] = [
 
 #[tokio::test]
 async fn a_caller_has_one_budget_at_all_gateways() {
-    let Some(url) = shared_url() else { return };
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let url = server.url();
     let (one, other) = two(&url, &LOW).await;
     let token = one.token("customer", "u-1");
     for left in (0..6).rev() {
@@ -92,7 +95,10 @@ async fn a_caller_has_one_budget_at_all_gateways() {
 
 #[tokio::test]
 async fn a_budget_comes_back_at_its_rate() {
-    let Some(url) = shared_url() else { return };
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let url = server.url();
     // Ten a second.
     let (one, other) = two(&url, &[("rate_limits.customer", "600")]).await;
     let token = one.token("customer", "u-1");
@@ -116,7 +122,10 @@ async fn a_budget_comes_back_at_its_rate() {
 
 #[tokio::test]
 async fn a_session_that_ends_ends_at_all_gateways() {
-    let Some(url) = shared_url() else { return };
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let url = server.url();
     let (one, other) = two(&url, &[]).await;
     let token = one.token("customer", "u-1");
     assert_eq!(me(&one, &token).await.status, 200);
@@ -205,7 +214,10 @@ async fn end(fixture: &Fixture, subject: &str) {
 
 #[tokio::test]
 async fn a_change_at_one_gateway_reaches_all() {
-    let Some(url) = shared_url() else { return };
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let url = server.url();
     let (one, other) = two(&url, &[]).await;
     settle(&one, &other).await;
     let begun = one.calls("GetProduct");

@@ -58,7 +58,7 @@ fn an_entry_survives_its_encoding_and_nonsense_does_not() {
 
 mod with_redis {
     use super::*;
-    use crate::cache::fixture::{RedisServer, eventually, shared_url, unique};
+    use crate::cache::fixture::{RedisServer, eventually, unique};
 
     async fn connect(url: &str, namespace: &str) -> Cache {
         let redis = Redis::connect(url, namespace, &RedisSettings::default())
@@ -70,7 +70,10 @@ mod with_redis {
 
     #[tokio::test]
     async fn processes_share_what_is_kept() {
-        let Some(url) = shared_url() else { return };
+        let Some(server) = RedisServer::start().await else {
+            return;
+        };
+        let url = server.url();
         let namespace = unique();
         let (one, other) = (
             connect(&url, &namespace).await,
@@ -96,7 +99,10 @@ mod with_redis {
 
     #[tokio::test]
     async fn what_is_not_an_entry_is_a_miss() {
-        let Some(url) = shared_url() else { return };
+        let Some(server) = RedisServer::start().await else {
+            return;
+        };
+        let url = server.url();
         let cache = connect(&url, &unique()).await;
         let key = cache.redis().unwrap().key("cache:odd");
         cache
