@@ -68,7 +68,9 @@ pub async fn serve<B: Inbound>(
     if method == Method::HEAD {
         response = without_body(response);
     }
-    record(edge, &exchange, face, &path, &notes, &response);
+    mesh::telemetry::say_within(exchange.trace, || {
+        record(edge, &exchange, face, &path, &notes, &response);
+    });
     if span.is_recorded() {
         let route = notes.route.as_deref();
         trace(edge, &mut span, (&method, &path), route, response.status());

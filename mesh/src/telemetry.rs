@@ -6,6 +6,8 @@ mod current;
 mod json;
 mod logs;
 mod metrics;
+#[cfg(test)]
+mod monitoring;
 mod otlp;
 mod sampler;
 mod span;
@@ -14,7 +16,7 @@ mod trace_context;
 pub use catalog::{METRICS, Metric, MetricKind, MetricUnit};
 pub use conventions::{http_answered, http_routed, http_server};
 pub(crate) use current::surrounded;
-pub use current::{current, within};
+pub use current::{current, say_within, within};
 pub use logs::{LogFormat, TelemetryConfig, TelemetryError, init};
 pub(crate) use metrics::keep_metrics;
 pub use metrics::{install_metrics, render_metrics};

@@ -14,18 +14,20 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// The page for `hub`: demo users are shown where they exist.
 pub(super) fn page(hub: &Hub) -> String {
-    let (demo, email, password, product) = match hub.profile() {
+    let (demo, metrics, email, password, product) = match hub.profile() {
         Profile::Embedded => (
             DEMO,
+            r#" and <a href="/metrics">metrics</a>"#,
             "customer@hub.test",
             "Holiday-Peak-2026!",
             "first-snow-pull-sled",
         ),
-        Profile::Production => ("", "YOUR_EMAIL", "YOUR_PASSWORD", "PRODUCT"),
+        Profile::Production => ("", "", "YOUR_EMAIL", "YOUR_PASSWORD", "PRODUCT"),
     };
     let base = format!("http://{}", hub.settings().listen);
     TEMPLATE
         .replace("{{demo}}", demo)
+        .replace("{{metrics}}", metrics)
         .replace("{{base}}", &base)
         .replace("{{product}}", product)
         .replace("{{email}}", email)

@@ -8,10 +8,12 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use mesh::{Hub, PolicyTable};
+use mesh::{Hub, PolicyTable, Profile};
 use transcoding::Transcoder;
 
 use crate::{body::EdgeBody, etag, openapi, refusal::Refusal};
+
+const METRICS: &str = "/metrics";
 
 /// The pages; what is costly to make is made when it is first asked for.
 pub struct Pages {
@@ -51,6 +53,10 @@ impl Pages {
         if path.starts_with("/api/") || !is_page(path) {
             return None;
         }
+        // Real customers share this port; what the shop earns is for the listener of probes.
+        if path == METRICS && hub.profile() == Profile::Production {
+            return None;
+        }
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             let allow = transcoding::RouteError::MethodNotAllowed {
                 allow: vec![Method::GET],
@@ -67,7 +73,7 @@ impl Pages {
             "/health" => health::overview(hub).await,
             "/health/live" => health::live(),
             "/health/ready" => health::ready(hub).await,
-            "/metrics" => metrics(),
+            METRICS => metrics(),
             _ => reference::respond(path, parts)?,
         }))
     }
@@ -85,7 +91,7 @@ impl Pages {
 fn is_page(path: &str) -> bool {
     matches!(
         path,
-        "/" | "/openapi.json" | "/health" | "/health/live" | "/health/ready" | "/metrics"
+        "/" | "/openapi.json" | "/health" | "/health/live" | "/health/ready" | METRICS
     ) || reference::has(path)
 }
 

@@ -43,6 +43,16 @@ async fn production_shows_no_demo_users() {
 }
 
 #[tokio::test]
+async fn customers_do_not_see_what_the_shop_earns() {
+    let demo = Fixture::new().await;
+    let metrics = demo.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").starts_with("text/plain"));
+    let shop = Fixture::with(&[("hub.profile", "production")]).await;
+    assert_eq!(shop.get("/metrics").await.status, 404);
+}
+
+#[tokio::test]
 async fn health_follows_the_hub() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.get("/health").await.json()["status"], "ok");

@@ -10,6 +10,7 @@ use tonic::Code;
 use super::{
     Span, TraceContext,
     current::{Current, Database, surroundings},
+    otlp,
 };
 use crate::{
     events::{Emission, Envelope, topic},
@@ -97,6 +98,9 @@ pub(crate) fn rpc_ended(span: &mut Span, code: Code) {
 
 /// The span of a query outside a transaction, below the running span.
 pub(crate) fn query(system: &'static str, store: &str, sql: &str) -> Span {
+    if otlp::spans().is_none() {
+        return Span::default();
+    }
     match surroundings() {
         Some(current) => statement_below(current.trace, system, store, sql),
         None => Span::default(),
@@ -105,6 +109,9 @@ pub(crate) fn query(system: &'static str, store: &str, sql: &str) -> Span {
 
 /// The span of a statement of the transaction that is running.
 pub(crate) fn statement(sql: &str) -> Span {
+    if otlp::spans().is_none() {
+        return Span::default();
+    }
     match surroundings() {
         Some(Current {
             trace,

@@ -54,6 +54,15 @@ pub fn within<F: Future>(trace: TraceContext, work: F) -> impl Future<Output = F
     )
 }
 
+/// Writes log lines as part of the span `trace`, where nothing is awaited.
+pub fn say_within<T>(trace: TraceContext, say: impl FnOnce() -> T) -> T {
+    let current = Current {
+        trace,
+        database: None,
+    };
+    CURRENT.sync_scope(Some(current), say)
+}
+
 /// Runs `work` in `surroundings`.
 pub(crate) fn surrounded<F: Future>(
     surroundings: Option<Current>,
@@ -75,6 +84,7 @@ mod tests {
             within(outer.child(), async { assert_ne!(current(), Some(outer)) }).await;
             assert_eq!(current(), Some(outer));
             surrounded(None, async { assert_eq!(current(), None) }).await;
+            say_within(outer.child(), || assert_ne!(current(), Some(outer)));
         })
         .await;
         assert_eq!(current(), None);
