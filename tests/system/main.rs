@@ -23,3 +23,4 @@ mod roles;
 mod sessions;
 mod shared;
 mod shop;
+mod telemetry;
