@@ -12,8 +12,8 @@ pub enum Bug {
     NoInbox,
     /// Inventory forgets that an order was cancelled before its reservation came.
     NoReservationTombstone,
-    /// Payments forgets that an order is closed to money.
-    NoPaymentTombstone,
+    /// Payments forgets a refund that the provider did not give at once.
+    ForgottenRefund,
     /// Consumers acknowledge events before their effect is durable.
     AckBeforeEffect,
     /// The outbox counts an event as relayed although the broker does not have it.
@@ -25,7 +25,7 @@ impl Bug {
     pub const ALL: [Self; 5] = [
         Self::NoInbox,
         Self::NoReservationTombstone,
-        Self::NoPaymentTombstone,
+        Self::ForgottenRefund,
         Self::AckBeforeEffect,
         Self::ConfirmBeforeStored,
     ];
@@ -46,13 +46,10 @@ impl Bug {
                 "CREATE TRIGGER planted_bug AFTER INSERT ON holds WHEN NEW.status = 'released' BEGIN \
                  DELETE FROM holds WHERE order_id = NEW.order_id; END",
             )],
-            Self::NoPaymentTombstone => &[(
+            Self::ForgottenRefund => &[(
                 Role::Payments,
-                "CREATE TRIGGER planted_bug AFTER UPDATE OF closed ON payments \
-                 WHEN NEW.closed = 1 BEGIN \
-                 UPDATE payments SET closed = 0 WHERE order_id = NEW.order_id; END; \
-                 CREATE TRIGGER planted_bug_too AFTER INSERT ON payments WHEN NEW.closed = 1 BEGIN \
-                 DELETE FROM payments WHERE order_id = NEW.order_id; END",
+                "CREATE TRIGGER planted_bug AFTER UPDATE OF attempts ON refunds BEGIN \
+                 DELETE FROM refunds WHERE refund_id = NEW.refund_id; END",
             )],
             Self::AckBeforeEffect | Self::ConfirmBeforeStored => &[],
         }

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     bug::Bug,
-    faults::Faults,
+    dice::Dice,
+    faults::{Faults, Terms},
     invariants,
     process::{self, Process, Role},
     shop::{self, Shop},
@@ -86,7 +87,11 @@ struct Driver {
 /// The machinery failed; whatever the services do wrong is in [`Run::broken`].
 pub fn run(seed: u64, plan: Plan, keep: Keep) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir()?;
-    let world = World::new(seed, keep, plan.bug, folder.path().to_owned());
+    let terms = match plan.weather {
+        Weather::Fair => Terms::default(),
+        Weather::Drawn => Terms::draw(&mut Dice::new(!seed)),
+    };
+    let world = World::new(seed, terms, keep, plan.bug, folder.path().to_owned());
     let mut driver = Driver {
         processes: Role::ALL.iter().map(|_| None).collect(),
         world,
@@ -115,7 +120,8 @@ impl Driver {
                 state.faults = Faults::draw(&mut state.dice);
             }
             let faults = state.faults;
-            state.note(format_args!("{faults:?}"));
+            let terms = self.world.terms();
+            state.note(format_args!("{faults:?} {terms:?}"));
             if let Some(bug) = plan.bug {
                 bug.plant(state);
             }
@@ -180,6 +186,9 @@ impl Driver {
             state.note(format_args!("the faults stop"));
             state.faults = Faults::default();
             state.healing = true;
+            for member in &mut state.members {
+                member.set_clock(0);
+            }
         });
     }
 
@@ -330,12 +339,10 @@ fn strike(world: &Arc<World>) {
                 state.commands.push(Command::Crash(process, down));
             }
             if state.dice.hits(faults.clock_step) {
-                let seconds = state.dice.below(40) as i64 - 10;
+                let seconds = state.dice.below(50) as i64 - 20;
                 let name = Role::ALL[process].name();
-                state.note(format_args!("the clock of {name} is set by {seconds} s"));
-                state.members[process]
-                    .clock
-                    .step(chrono::TimeDelta::seconds(seconds));
+                state.note(format_args!("the clock of {name} is off by {seconds} s"));
+                state.members[process].set_clock(seconds);
             }
         }
         state.after(Duration::from_secs(1), strike);

@@ -62,7 +62,9 @@ impl Shop {
         };
         let id = self.hub.ids().uuid().to_string();
         let principal = Principal::user(rank, user).unwrap_or_else(Principal::anonymous);
-        CallContext::new(self.hub.clock().clone(), id).with_principal(principal)
+        CallContext::new(self.hub.clock().clone(), id)
+            .with_principal(principal)
+            .with_caller(Role::Edge.name())
     }
 
     /// Asks until there is an answer that asking again would not change.

@@ -28,7 +28,7 @@ use crate::{
     broker::{self, Broker},
     bug::Bug,
     dice::Dice,
-    faults::Faults,
+    faults::{Faults, Terms},
     network,
     process::Role,
     provider::Books,
@@ -85,6 +85,16 @@ pub struct Member {
     /// Counts the lives of the process.
     pub(crate) life: u64,
     pub(crate) has_work: bool,
+    /// How far its wall clock is off, in seconds.
+    pub(crate) skew: i64,
+}
+
+impl Member {
+    /// Sets the wall clock so that it is off by `skew` seconds.
+    pub(crate) fn set_clock(&mut self, skew: i64) {
+        self.clock.step(TimeDelta::seconds(skew - self.skew));
+        self.skew = skew;
+    }
 }
 
 /// Everything that changes.
@@ -150,6 +160,7 @@ pub struct World {
     state: Mutex<State>,
     folder: PathBuf,
     seed: u64,
+    terms: Terms,
 }
 
 impl fmt::Debug for World {
@@ -160,7 +171,13 @@ impl fmt::Debug for World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(seed: u64, keep: Keep, bug: Option<Bug>, folder: PathBuf) -> Arc<Self> {
+    pub fn new(
+        seed: u64,
+        terms: Terms,
+        keep: Keep,
+        bug: Option<Bug>,
+        folder: PathBuf,
+    ) -> Arc<Self> {
         let members = Role::ALL
             .iter()
             .map(|_| Member {
@@ -169,6 +186,7 @@ impl World {
                 hub: None,
                 life: 0,
                 has_work: false,
+                skew: 0,
             })
             .collect();
         Arc::new(Self {
@@ -194,12 +212,18 @@ impl World {
             }),
             folder,
             seed,
+            terms,
         })
     }
 
     /// The seed.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// How long parts of the shop wait for each other.
+    pub fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// Looks at or changes the state. The closure must not call anybody who does so too.
@@ -214,6 +238,7 @@ impl World {
             let member = &mut state.members[process];
             member.life += 1;
             member.clock = Clock::manual(now);
+            member.skew = 0;
             member.handle = Some(handle);
             member.has_work = true;
             Place {
@@ -371,8 +396,13 @@ impl Place {
                     state.note(format_args!("{store} refuses a {access:?}"));
                     Fate::Fails
                 }
+                Access::Write if state.dice.hits(faults.crash_at_write) => {
+                    let down = state.dice.micros(100_000, 20_000_000);
+                    state.commands.push(Command::Crash(self.process, down));
+                    Fate::Dies
+                }
                 Access::Committed if state.dice.hits(faults.crash_at_commit) => {
-                    state.note(format_args!("{store} commits, and its process dies of it"));
+                    state.note(format_args!("{store} commits, and nobody lives to know"));
                     let down = state.dice.micros(100_000, 20_000_000);
                     state.commands.push(Command::Crash(self.process, down));
                     Fate::Dies

@@ -79,8 +79,8 @@ fn a_reservation_without_tombstone_is_caught() {
 }
 
 #[test]
-fn a_payment_without_tombstone_is_caught() {
-    is_caught(Bug::NoPaymentTombstone);
+fn a_refund_that_is_forgotten_is_caught() {
+    is_caught(Bug::ForgottenRefund);
 }
 
 #[test]
