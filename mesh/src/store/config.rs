@@ -88,6 +88,9 @@ pub struct StoreConfig {
     /// PostgreSQL: how long a transaction may wait for its next statement, in milliseconds; 0 means no
     /// limit.
     pub idle_in_transaction_timeout_ms: u32,
+    /// PostgreSQL: for how long a [`Lease`](super::Lease) is granted, in milliseconds: as long as nobody
+    /// does the work of a process that died.
+    pub lease_ms: u32,
     /// PostgreSQL: attempts at a write that loses against others.
     pub retry_attempts: u32,
     /// PostgreSQL: no attempt begins after this time, in milliseconds.
@@ -112,6 +115,7 @@ impl Default for StoreConfig {
             statement_timeout_ms: 30_000,
             lock_timeout_ms: 10_000,
             idle_in_transaction_timeout_ms: 60_000,
+            lease_ms: 10_000,
             retry_attempts: 40,
             retry_time_ms: 10_000,
         }

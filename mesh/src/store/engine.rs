@@ -149,9 +149,10 @@ impl Store {
     }
 
     /// Asks for the lease `name`, which one process at a time holds.
-    pub fn lease(&self, _name: &str) -> Lease {
+    pub fn lease(&self, name: &str) -> Lease {
         match &self.engine {
-            Engine::Sqlite(_) | Engine::Simulated(_) | Engine::Postgres(_) => Lease::undisputed(),
+            Engine::Sqlite(_) | Engine::Simulated(_) => Lease::undisputed(),
+            Engine::Postgres(postgres) => postgres.lease(name),
         }
     }
 

@@ -8,9 +8,17 @@ pub(super) const RUNTIME_SERIES: &str = "runtime";
 pub(super) const SERVICE_SERIES: &str = "service";
 
 /// The runtime's own tables.
-pub(super) const RUNTIME_MIGRATIONS: &[Migration] = &[Migration::new(
-    1,
-    "events",
-    include_str!("schema/sqlite.sql"),
-    include_str!("schema/postgres.sql"),
-)];
+pub(super) const RUNTIME_MIGRATIONS: &[Migration] = &[
+    Migration::new(
+        1,
+        "events",
+        include_str!("schema/sqlite.sql"),
+        include_str!("schema/postgres.sql"),
+    ),
+    Migration::new(
+        2,
+        "leases",
+        "-- A file belongs to one process, which needs no leases.",
+        include_str!("schema/leases.sql"),
+    ),
+];

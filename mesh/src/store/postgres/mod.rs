@@ -7,6 +7,8 @@
 
 mod decode;
 mod fault;
+mod lease;
+mod listener;
 mod migrate;
 mod parameter;
 mod pool;
@@ -19,12 +21,17 @@ mod writer;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-use tokio_util::task::TaskTracker;
+use tokio::sync::{Notify, watch};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tracing::Instrument;
 
 use self::{
     fault::{Fault, FaultKind},
+    lease::Keeper,
+    listener::Listener,
     pool::Sessions,
     server::Server,
     session::{Answer, Take},
@@ -33,7 +40,7 @@ use self::{
     writer::{RetryLimits, Writer},
 };
 use super::{
-    Isolation, Migration, Row, StoreConfig, StoreError, Tx, Value,
+    Isolation, Lease, Migration, Row, StoreConfig, StoreError, Tx, Value,
     config::{Database, Pooling},
 };
 use crate::{clock::Clock, ids::Ids};
@@ -60,6 +67,14 @@ pub(super) struct Postgres {
     writes: TaskTracker,
     write_limit: usize,
     outbox_signal: Arc<Notify>,
+    /// Keepers of leases and the listener, which end with the store.
+    companions: TaskTracker,
+    closing: CancellationToken,
+    /// Notified when a lease was given back.
+    freed: Arc<Notify>,
+    channel: String,
+    lease_term: Duration,
+    _ends_companions: DropGuard,
     /// Dropped with the store.
     _temporary: Option<TemporarySchema>,
 }
@@ -126,6 +141,7 @@ impl Postgres {
             ids,
         });
         let outbox_signal = Arc::new(Notify::new());
+        let emitted = Arc::new(Notify::new());
         let limits = RetryLimits {
             attempts: config.retry_attempts.max(1),
             time: Duration::from_millis(config.retry_time_ms.into()),
@@ -135,7 +151,24 @@ impl Postgres {
             Arc::clone(&stamp),
             limits,
             Arc::clone(&outbox_signal),
+            Arc::clone(&emitted),
         );
+        let companions = TaskTracker::new();
+        let closing = CancellationToken::new();
+        let freed = Arc::new(Notify::new());
+        let channel = listener::channel(schema);
+        // A session that is ours for a transaction only cannot listen.
+        if config.pooling == Pooling::Session {
+            let listener = Listener {
+                server,
+                channel: channel.clone(),
+                outbox_signal: Arc::clone(&outbox_signal),
+                freed: Arc::clone(&freed),
+                emitted,
+                clock: Clock::system(),
+            };
+            companions.spawn(listener.run(closing.clone()));
+        }
         Ok(Self {
             stamp,
             main,
@@ -144,6 +177,12 @@ impl Postgres {
             writes: TaskTracker::new(),
             write_limit: config.queue_limit.max(1),
             outbox_signal,
+            companions,
+            _ends_companions: closing.clone().drop_guard(),
+            closing,
+            freed,
+            channel,
+            lease_term: Duration::from_millis(config.lease_ms.max(100).into()),
             _temporary: None,
         })
     }
@@ -162,6 +201,24 @@ impl Postgres {
 
     pub(super) fn outbox_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.outbox_signal)
+    }
+
+    /// Asks for a lease; the answer comes through it.
+    pub(super) fn lease(&self, name: &str) -> Lease {
+        let (tell, held) = watch::channel(false);
+        let stop = self.closing.child_token();
+        let keeper = Keeper {
+            sessions: Arc::clone(&self.main),
+            name: name.to_owned(),
+            owner: self.stamp.ids.uuid(),
+            term: self.lease_term,
+            channel: self.channel.clone(),
+            freed: Arc::clone(&self.freed),
+            held: tell,
+            clock: Clock::system(),
+        };
+        self.companions.spawn(keeper.run(stop.clone()));
+        Lease::kept(held, stop.drop_guard())
     }
 
     pub(super) async fn write<F, Fut, T, E>(&self, isolation: Isolation, job: F) -> Result<T, E>
@@ -225,10 +282,13 @@ impl Postgres {
         }
     }
 
-    /// Finishes the writes that run, then closes all connections.
+    /// Finishes the writes that run, gives leases back, then closes all connections.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         self.writes.close();
         self.writes.wait().await;
+        self.closing.cancel();
+        self.companions.close();
+        self.companions.wait().await;
         self.main.close();
         if let Some(replica) = &self.replica {
             replica.close();

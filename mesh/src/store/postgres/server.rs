@@ -5,7 +5,7 @@ use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, NoTls, Notification, Socket,
     config::{Host, SslMode},
@@ -125,7 +125,7 @@ impl Server {
     /// closed when the connection ends.
     pub(super) async fn listen(
         &self,
-        heard: UnboundedSender<Notification>,
+        heard: Sender<Notification>,
     ) -> Result<Client, tokio_postgres::Error> {
         match &self.tls {
             Some(tls) => {
@@ -142,15 +142,16 @@ impl Server {
     }
 }
 
-/// Drives a connection until it ends.
-async fn forward<T>(mut connection: Connection<Socket, T>, heard: UnboundedSender<Notification>)
+/// Drives a connection until it ends. A notification that finds too many unheard is dropped: it is one
+/// more knock at the same door.
+async fn forward<T>(mut connection: Connection<Socket, T>, heard: Sender<Notification>)
 where
     T: TlsStream + Unpin,
 {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(notification))) => {
-                if heard.send(notification).is_err() {
+                if let Err(TrySendError::Closed(_)) = heard.try_send(notification) {
                     return;
                 }
             }

@@ -37,7 +37,7 @@ impl Drop for TemporarySchema {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let (heard, _) = tokio::sync::mpsc::unbounded_channel();
+                let (heard, _hearing) = tokio::sync::mpsc::channel(1);
                 let client = server.listen(heard).await.map_err(std::io::Error::other)?;
                 client
                     .batch_execute(&sql)

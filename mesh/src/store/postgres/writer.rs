@@ -37,6 +37,8 @@ pub(super) struct Writer {
     turns: Turns,
     limits: RetryLimits,
     outbox_signal: Arc<Notify>,
+    /// Tells other processes of events.
+    emitted: Arc<Notify>,
     /// Not the store's clock: how long a network takes is no test's to decide.
     clock: Clock,
     measures: Measures,
@@ -71,6 +73,7 @@ impl Writer {
         stamp: Arc<Stamp>,
         limits: RetryLimits,
         outbox_signal: Arc<Notify>,
+        emitted: Arc<Notify>,
     ) -> Self {
         let store = stamp.store.clone();
         Self {
@@ -79,6 +82,7 @@ impl Writer {
             turns: Turns::default(),
             limits,
             outbox_signal,
+            emitted,
             clock: Clock::system(),
             measures: Measures {
                 retries: metrics::counter!("hub_store_retries_total", "store" => store.clone()),
@@ -193,6 +197,7 @@ impl Writer {
     fn announce(&self, emitted: Emitted) {
         if emitted == Emitted::Something {
             self.outbox_signal.notify_one();
+            self.emitted.notify_one();
         }
     }
 
