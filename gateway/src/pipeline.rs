@@ -51,7 +51,7 @@ pub async fn serve<B: Inbound>(
             grpc::serve(edge, &exchange, request, face, &mut notes).await
         }
     };
-    let mut response = mesh::telemetry::within(exchange.trace, answering).await;
+    let mut response = mesh::telemetry::within(exchange.trace, Box::pin(answering)).await;
 
     let headers = response.headers_mut();
     notes.annotate(headers);

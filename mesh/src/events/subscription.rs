@@ -274,7 +274,7 @@ impl Subscription {
         parked: Option<i64>,
     ) -> Result<(), ReactError> {
         let (mut span, trace) = conventions::process(envelope, self.name());
-        let outcome = within(trace, self.react_and_commit(envelope, parked)).await;
+        let outcome = within(trace, Box::pin(self.react_and_commit(envelope, parked))).await;
         if let Err(error) = &outcome {
             span.fail(match error.verdict {
                 Verdict::Retry => "retry",

@@ -72,7 +72,9 @@ pub(super) async fn serve(
             Err(failure) => refusal(failure, &served),
         }
     };
-    let response = within(served.trace(), answering.instrument(span)).await;
+    // Boxed: a handler that calls a handler that calls another would hold them all in one future, and a debug
+    // build moves futures through the stack.
+    let response = within(served.trace(), Box::pin(answering.instrument(span))).await;
     let code = failed_status(&response).map_or(Code::Ok, |status| status.code());
     conventions::rpc_ended(&mut recorded, code);
     method
