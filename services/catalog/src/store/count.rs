@@ -5,7 +5,6 @@ use mesh::store::{Store, StoreError};
 use super::{
     counters::{self, Kind},
     list::{Driver, Selection, count_statement},
-    up_to_date,
 };
 use crate::domain::{
     bands,
@@ -115,7 +114,7 @@ pub async fn plan(
 /// See [`StoreError`].
 pub async fn count(store: &Store, selection: &Selection, bound: i64) -> Result<i64, StoreError> {
     let statement = count_statement(store.dialect(), selection, bound);
-    let rows = up_to_date(store, &statement.sql, statement.args).await?;
+    let rows = store.scan(statement.sql, statement.args).await?;
     rows.first().map_or(Ok(0), |row| row.get(0_usize))
 }
 

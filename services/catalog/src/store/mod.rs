@@ -64,8 +64,8 @@ impl Query for Tx {
     }
 }
 
-/// All rows of a query that may take long and whose answer is remembered: a replica that lags behind must not
-/// give it.
+/// All rows of a query that may take long and whose answer is remembered for long: a replica that lags behind must
+/// not give it.
 ///
 /// # Errors
 /// See [`StoreError`].

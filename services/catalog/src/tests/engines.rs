@@ -318,19 +318,12 @@ async fn ask(questions: &mut Questions, one: &Shop, two: &Shop) {
                     limit: Some(questions.random.random_range(1..30)),
                     sort,
                     order,
-                    ..SearchProductsRequest::default()
                 }
             );
         }
         13 => {
             let category = questions.category();
-            both!(
-                list_product_filters,
-                ListProductFiltersRequest {
-                    category,
-                    ..Default::default()
-                }
-            );
+            both!(list_product_filters, ListProductFiltersRequest { category });
         }
         14 | 15 => {
             let product_id = questions.key();
@@ -406,17 +399,21 @@ async fn real_catalogue() {
         eprintln!("skipped: HUB_TEST_CATALOGUE is not set");
         return;
     };
+    let path = std::path::Path::new(&path);
+    let mut shops = Vec::new();
     for engine in [Engine::Sqlite, Engine::Postgres] {
         if engine.is_there() {
-            measure(engine, std::path::Path::new(&path)).await;
+            let shop = Shop::open(engine).await;
+            let products = stock_up(engine, &shop, path).await;
+            shops.push((engine, shop, products));
         }
     }
+    measure(&shops).await;
 }
 
-async fn measure(engine: Engine, path: &std::path::Path) {
-    const ROUNDS: usize = 1_500;
+/// Imports the catalogue; returns some of its products.
+async fn stock_up(engine: Engine, shop: &Shop, path: &std::path::Path) -> Vec<Product> {
     let clock = mesh::Clock::system();
-    let shop = Shop::open(engine).await;
     let rows: Vec<_> = import_file::read_rows(path)
         .unwrap()
         .map(Result::unwrap)
@@ -427,79 +424,75 @@ async fn measure(engine: Engine, path: &std::path::Path) {
     }
     let took = clock.monotonic() - began;
     let rate = rows.len() as f64 / took.as_secs_f64();
-    eprintln!(
-        "{engine:?}: {} products imported in {took:.1?}, {rate:.0} a second",
-        rows.len()
-    );
+    let count = rows.len();
+    eprintln!("{engine:?}: {count} products imported in {took:.1?}, {rate:.0} a second");
     let mut products = Vec::new();
     for row in rows.iter().step_by(rows.len().div_ceil(500)) {
         let product_id = row.sku.clone();
         let request = Request::new(GetProductRequest { product_id });
-        products.push(
-            shop.browsing
-                .get_product(request)
-                .await
-                .unwrap()
-                .into_inner(),
-        );
+        let answer = shop.browsing.get_product(request).await.unwrap();
+        products.push(answer.into_inner());
     }
-    let mut questions = Questions {
-        random: SmallRng::seed_from_u64(7),
-        products,
-    };
-    let mut times: std::collections::BTreeMap<&str, Vec<std::time::Duration>> = Default::default();
+    products
+}
+
+/// Asks the engines in turn, so that whatever else the machine does meets both.
+async fn measure(shops: &[(Engine, Shop, Vec<Product>)]) {
+    const ROUNDS: u64 = 1_000;
+    let clock = mesh::Clock::system();
+    let mut times: std::collections::BTreeMap<_, Vec<std::time::Duration>> = Default::default();
     for round in 0..ROUNDS {
-        let product = questions.product();
-        let (sort, order) = questions.sort();
-        let category = match round % 4 {
-            0 => String::new(),
-            _ => product.category_slug.clone(),
-        };
-        let filters = match round % 3 {
-            0 => format!(r#"{{"in_stock":true,"brand":["{}"]}}"#, product.brand),
-            _ => String::new(),
-        };
-        let list = ListProductsRequest {
-            category: category.clone(),
-            sort,
-            order,
-            filters,
-            ..ListProductsRequest::default()
-        };
-        let search = SearchProductsRequest {
-            q: questions.words(),
-            ..SearchProductsRequest::default()
-        };
-        let facets = ListProductFiltersRequest { category };
-        let get = GetProductRequest {
-            product_id: product.slug,
-        };
-        // Of what is remembered only the categories may help.
-        shop.catalog.changed();
-        shop.catalog.tree().await.unwrap();
-        macro_rules! timed {
-            ($name:literal, $method:ident, $message:expr) => {{
-                let began = clock.monotonic();
-                shop.browsing.$method(Request::new($message)).await.unwrap();
-                times
-                    .entry($name)
-                    .or_default()
-                    .push(clock.monotonic() - began);
-            }};
+        for (engine, shop, products) in shops {
+            let mut questions = Questions {
+                random: SmallRng::seed_from_u64(round),
+                products: products.clone(),
+            };
+            let product = questions.product();
+            let (sort, order) = questions.sort();
+            let category = match round % 4 {
+                0 => String::new(),
+                _ => product.category_slug.clone(),
+            };
+            let filters = match round % 3 {
+                0 => format!(r#"{{"in_stock":true,"brand":["{}"]}}"#, product.brand),
+                _ => String::new(),
+            };
+            let list = ListProductsRequest {
+                category: category.clone(),
+                sort,
+                order,
+                filters,
+                ..ListProductsRequest::default()
+            };
+            let search = SearchProductsRequest {
+                q: questions.words(),
+                ..SearchProductsRequest::default()
+            };
+            let facets = ListProductFiltersRequest { category };
+            let get = GetProductRequest {
+                product_id: product.slug,
+            };
+            // Of what is remembered only the categories may help.
+            shop.catalog.changed();
+            shop.catalog.tree().await.unwrap();
+            macro_rules! timed {
+                ($name:literal, $method:ident, $message:expr) => {{
+                    let began = clock.monotonic();
+                    shop.browsing.$method(Request::new($message)).await.unwrap();
+                    let took = clock.monotonic() - began;
+                    let times = times.entry(($name, format!("{engine:?}"))).or_default();
+                    times.push(took);
+                }};
+            }
+            timed!("list", list_products, list);
+            timed!("facets", list_product_filters, facets);
+            timed!("search", search_products, search);
+            timed!("product", get_product, get);
         }
-        timed!("list", list_products, list);
-        timed!("facets", list_product_filters, facets);
-        timed!("search", search_products, search);
-        timed!("product", get_product, get);
     }
-    for (name, mut times) in times {
+    for ((name, engine), mut times) in times {
         times.sort_unstable();
-        let at = |share: usize| times[times.len() * share / 100];
-        eprintln!(
-            "{engine:?}: {name} p50 {:.2?} p95 {:.2?} p99 {:.2?}",
-            at(50),
-            at(95),
-            at(99)
-        );
+        let [p50, p95, p99] = [50, 95, 99].map(|share| times[times.len() * share / 100]);
+        eprintln!("{name} on {engine}: p50 {p50:.2?} p95 {p95:.2?} p99 {p99:.2?}");
     }
 }
