@@ -16,8 +16,8 @@ pub struct EventsConfig {
     /// A moved watermark is written after this time, in milliseconds. Events taken within it are
     /// delivered again after a crash, without a second effect.
     pub watermark_interval_ms: u32,
-    /// How often an outbox and parked deliveries on PostgreSQL are looked at although nobody has said that
-    /// there is something new, in milliseconds.
+    /// How often an outbox on PostgreSQL is looked at although nobody has said that there is something new, in
+    /// milliseconds.
     pub poll_interval_ms: u32,
     /// Outbox rows are kept this long after they were taken, in seconds.
     pub outbox_retention_s: u32,

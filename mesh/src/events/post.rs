@@ -126,7 +126,6 @@ impl Post {
             ));
             lanes.spawn(retries::look_for_parked(
                 Arc::clone(subscription),
-                self.config.poll_interval(),
                 stop_lanes.clone(),
             ));
             if let Some(broker) = &self.broker {

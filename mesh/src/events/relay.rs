@@ -20,7 +20,7 @@ use super::{
 use crate::{
     args,
     clock::Clock,
-    store::{Dialect, Row, Store, StoreError, Tx},
+    store::{Dialect, Isolation, Row, Store, StoreError, Tx},
 };
 
 /// Name of the relay in the watermark table and among the leases, and of the consumer in dead letters for
@@ -357,8 +357,9 @@ async fn write_marks(store: &Store, marks: &Marks) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let now = store.clock().now();
+    // Emitters insert beside these rows; there is nothing to serialize with them.
     let written = store
-        .write(move |tx: Tx| async move {
+        .write_at(Isolation::ReadCommitted, move |tx: Tx| async move {
             tx.execute(
                 "UPDATE outbox SET relayed_at = $1 WHERE seq = ANY($2::bigint[])",
                 args![now, rows],

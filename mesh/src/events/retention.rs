@@ -9,7 +9,7 @@ use super::{EventsConfig, relay};
 use crate::{
     args,
     clock::Clock,
-    store::{Dialect, Store, StoreError, Tx, Value},
+    store::{Dialect, Isolation, Store, StoreError, Tx, Value},
 };
 
 /// Rows removed in one transaction: small, so that it never holds up a group of writes for long.
@@ -124,7 +124,9 @@ async fn delete(
     for _ in 0..BATCHES {
         let args = args();
         let deleted = store
-            .write(move |tx: Tx| async move { tx.execute(sql, args).await })
+            .write_at(Isolation::ReadCommitted, move |tx: Tx| async move {
+                tx.execute(sql, args).await
+            })
             .await?;
         if deleted < BATCH as u64 {
             break;

@@ -9,6 +9,8 @@ use crate::store::Dialect;
 
 /// The wall clock is looked at this often even when nothing is due, because it may be set forward.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often deliveries that another process has parked are looked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Sends due keys to their lanes until `stop` is cancelled.
 pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: CancellationToken) {
@@ -39,18 +41,14 @@ pub(super) async fn run(subscription: Arc<Subscription>, inlet: Inlet, stop: Can
 
 /// Looks from time to time for deliveries that another process has parked for this leader: a dead letter that
 /// was replayed there, or one that the last leader parked while it was losing its lease.
-pub(super) async fn look_for_parked(
-    subscription: Arc<Subscription>,
-    interval: Duration,
-    stop: CancellationToken,
-) {
+pub(super) async fn look_for_parked(subscription: Arc<Subscription>, stop: CancellationToken) {
     if subscription.store().dialect() == Dialect::Sqlite {
         return;
     }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = subscription.clock().sleep(interval) => {}
+            () = subscription.clock().sleep(LOOK_INTERVAL) => {}
         }
         if let Err(error) = subscription.find_parked().await {
             tracing::warn!(consumer = subscription.name(), %error, "parked events were not looked for");

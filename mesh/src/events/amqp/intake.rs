@@ -24,15 +24,20 @@ use super::{
     message,
     names::{Names, all_slots},
 };
-use crate::events::{
-    Audience,
-    lanes::Inlet,
-    subscription::Subscription,
-    transport::{Delivery, Ledger, Receipt},
+use crate::{
+    clock::Clock,
+    events::{
+        Audience,
+        lanes::Inlet,
+        subscription::Subscription,
+        transport::{Delivery, Ledger, Receipt},
+    },
 };
 
 /// Pause after a queue could not be consumed from.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a channel may take to close.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Dead messages that are moved at the same time.
 const DEAD_PREFETCH: u16 = 16;
 
@@ -74,6 +79,7 @@ struct Tap {
     channel: Channel,
     consumer: lapin::Consumer,
     acks: Arc<Acks>,
+    clock: Clock,
 }
 
 impl Drop for Tap {
@@ -81,11 +87,14 @@ impl Drop for Tap {
     /// itself first.
     fn drop(&mut self) {
         let (channel, consumer) = (self.channel.clone(), self.consumer.clone());
+        let clock = self.clock.clone();
         // Without a runtime the process is ending, and with it the connection.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 // It fails when the channel is closed already.
-                let _ = channel.close(200, "OK".into()).await;
+                let _ = clock
+                    .timeout(PATIENCE, channel.close(200, "OK".into()))
+                    .await;
                 drop(consumer);
             });
         }
@@ -180,6 +189,7 @@ impl Intake {
             channel,
             consumer,
             acks: Arc::new(Acks::new(prefetch)),
+            clock: self.subscription.clock().clone(),
         })
     }
 

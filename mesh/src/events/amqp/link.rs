@@ -86,6 +86,24 @@ pub(super) struct Link {
     blocked: AtomicBool,
 }
 
+impl Drop for Link {
+    /// Closes the connection of a bus that is cut off: whatever still holds a channel of it would keep it open,
+    /// and the consumers on it active.
+    fn drop(&mut self) {
+        let State::Up(session) = &*self.state.borrow() else {
+            return;
+        };
+        let (session, clock) = (session.clone(), self.clock.clone());
+        // Without a runtime the process is ending.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let closing = session.connection.close(200, "OK".into());
+                let _ = clock.timeout(LOOK_INTERVAL, closing).await;
+            });
+        }
+    }
+}
+
 impl Link {
     pub(super) fn new(
         purpose: Purpose,

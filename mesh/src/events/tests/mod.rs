@@ -8,6 +8,7 @@ mod delivery;
 mod failures;
 mod letters;
 mod lifecycle;
+mod postgres;
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// What consumers write: one line per effect, in order.
-const JOURNAL: &[Migration] = &[Migration::alike(
+const JOURNAL: &[Migration] = &[Migration::new(
     1,
     "init",
     "CREATE TABLE journal (
@@ -32,6 +33,12 @@ const JOURNAL: &[Migration] = &[Migration::alike(
         consumer TEXT    NOT NULL,
         key      TEXT    NOT NULL,
         number   INTEGER NOT NULL
+     );",
+    "CREATE TABLE journal (
+        id       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        consumer TEXT   NOT NULL,
+        key      TEXT   NOT NULL,
+        number   BIGINT NOT NULL
      );",
 )];
 

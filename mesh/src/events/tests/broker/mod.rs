@@ -6,6 +6,7 @@ mod failover;
 mod interruptions;
 mod letters;
 mod proxy;
+mod tls;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// An installation at the broker.
-pub(super) struct Realm {
+pub(in crate::events) struct Realm {
     pub(super) clock: Clock,
     pub(super) ids: Ids,
     pub(super) config: EventsConfig,
@@ -30,7 +31,7 @@ pub(super) struct Realm {
 const CONSUMERS: [&str; 3] = ["orders.own", "shipping.a", "shipping.b"];
 
 /// Runs a test against the broker and cleans up, whatever comes of it. Without a broker nothing is tested.
-pub(super) async fn in_realm<F, Fut>(test: F)
+pub(in crate::events) async fn in_realm<F, Fut>(test: F)
 where
     F: FnOnce(Arc<Realm>) -> Fut,
     Fut: Future<Output = ()>,
@@ -70,7 +71,7 @@ impl Realm {
     }
 
     /// A bus that has not started.
-    pub(super) fn bus(&self) -> Bus {
+    pub(in crate::events) fn bus(&self) -> Bus {
         self.bus_at(self.address.clone(), self.config.clone())
     }
 
@@ -141,7 +142,7 @@ fn group(consumer: &str) -> Group {
     }
 }
 
-pub(super) async fn start(
+pub(in crate::events) async fn start(
     bus: Bus,
     producer: Option<&Store>,
     consumers: Vec<(Arc<dyn Consumer>, &Store)>,
@@ -157,7 +158,7 @@ pub(super) async fn start(
 }
 
 /// Waits until the condition holds; what never holds fails the test.
-pub(super) async fn eventually<F, Fut>(condition: F)
+pub(in crate::events) async fn eventually<F, Fut>(condition: F)
 where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
@@ -175,7 +176,7 @@ where
 }
 
 /// Events `from..to` over `keys` keys, each in a transaction of its own.
-pub(super) async fn emit_range(store: &Store, from: i64, to: i64, keys: i64) {
+pub(in crate::events) async fn emit_range(store: &Store, from: i64, to: i64, keys: i64) {
     for number in from..to {
         emit(
             store,
@@ -186,14 +187,14 @@ pub(super) async fn emit_range(store: &Store, from: i64, to: i64, keys: i64) {
 }
 
 /// Asserts that each event `0..to` had its effect once and in the order of its key.
-pub(super) async fn assert_complete(store: &Store, consumer: &str, to: i64, keys: i64) {
+pub(in crate::events) async fn assert_complete(store: &Store, consumer: &str, to: i64, keys: i64) {
     for key in 0..keys {
         let expected: Vec<i64> = (0..to).filter(|number| number % keys == key).collect();
         assert_eq!(noted(store, consumer, &format!("k{key}")).await, expected);
     }
 }
 
-pub(super) async fn effects(store: &Store, total: i64) {
+pub(in crate::events) async fn effects(store: &Store, total: i64) {
     eventually(|| async { count(store, "journal").await >= total }).await;
 }
 
