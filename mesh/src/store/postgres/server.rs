@@ -251,3 +251,44 @@ fn label(config: &Config) -> String {
     let database = config.get_dbname().or(config.get_user()).unwrap_or("?");
     format!("{host}:{port}/{database}")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_url_says_whom_to_trust() {
+        let server = Server::parse("postgres://u:secret@db:6432/hub", "test").unwrap();
+        assert_eq!(server.label(), "db:6432/hub");
+        assert!(server.tls.is_none() && server.config.get_ssl_mode() == SslMode::Disable);
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let url = format!("postgresql://u@db/hub?connect_timeout=3&sslmode={mode}");
+            let server = Server::parse(&url, "test").unwrap();
+            assert!(server.tls.is_some());
+            assert_eq!(server.config.get_ssl_mode(), SslMode::Require);
+            assert_eq!(
+                server.config.get_connect_timeout(),
+                Some(&Duration::from_secs(3))
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_refused_without_its_password() {
+        for (url, expected) in [
+            ("mysql://u:secret@db/hub", "postgres://"),
+            ("postgres://u:secret@db/hub?sslmode=prefer", "verify-full"),
+            ("postgres://u:secret@db/hub?sslmode=none", "not known"),
+            ("postgres://u:secret@db:port/hub", "port"),
+            (
+                "postgres://u:secret@db/hub?sslmode=verify-full&sslrootcert=/nowhere.pem",
+                "/nowhere.pem",
+            ),
+        ] {
+            let refused = Server::parse(url, "test").unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+}
