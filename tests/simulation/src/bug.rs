@@ -12,21 +12,15 @@ pub enum Bug {
     NoInbox,
     /// Inventory forgets that an order was cancelled before its reservation came.
     NoReservationTombstone,
-    /// Payments forgets a refund that the provider did not give at once.
-    ForgottenRefund,
-    /// Consumers acknowledge events before their effect is durable.
-    AckBeforeEffect,
     /// The outbox counts an event as relayed although the broker does not have it.
     ConfirmBeforeStored,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 3] = [
         Self::NoInbox,
         Self::NoReservationTombstone,
-        Self::ForgottenRefund,
-        Self::AckBeforeEffect,
         Self::ConfirmBeforeStored,
     ];
 
@@ -46,12 +40,7 @@ impl Bug {
                 "CREATE TRIGGER planted_bug AFTER INSERT ON holds WHEN NEW.status = 'released' BEGIN \
                  DELETE FROM holds WHERE order_id = NEW.order_id; END",
             )],
-            Self::ForgottenRefund => &[(
-                Role::Payments,
-                "CREATE TRIGGER planted_bug AFTER UPDATE OF attempts ON refunds BEGIN \
-                 DELETE FROM refunds WHERE refund_id = NEW.refund_id; END",
-            )],
-            Self::AckBeforeEffect | Self::ConfirmBeforeStored => &[],
+            Self::ConfirmBeforeStored => &[],
         }
     }
 

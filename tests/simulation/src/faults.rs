@@ -32,8 +32,6 @@ pub struct Faults {
     pub delivered_late: u32,
     /// An acknowledgement does not reach the broker.
     pub ack_lost: u32,
-    /// A process dies right before a transaction begins.
-    pub crash_at_write: u32,
     /// A process dies right after a commit, before anybody knows of it.
     pub crash_at_commit: u32,
     /// A process dies when it happens to be looked at; drawn for each process every second.
@@ -72,61 +70,13 @@ impl Faults {
             delivered_twice: rate(100_000),
             delivered_late: rate(100_000),
             ack_lost: rate(50_000),
-            crash_at_write: rate(1_500),
-            crash_at_commit: rate(1_500),
-            crash: rate(15_000),
+            crash_at_commit: rate(600),
+            crash: rate(10_000),
             clock_step: rate(5_000),
             provider_slow: rate(60_000),
             provider_fails: rate(60_000),
             provider_lies: rate(60_000),
             provider_undecided: rate(60_000),
-        }
-    }
-}
-
-/// How long the parts of the shop wait for each other, in seconds. Short terms make the deadlines race with
-/// what they are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Until a hold that is not paid ends.
-    pub hold: u64,
-    /// Until an order without reservation is given up.
-    pub reservation: u64,
-    /// Until an order without payment is given up.
-    pub payment: u64,
-    /// Until an order without shipment is given up.
-    pub shipment: u64,
-    /// Until those who have to give back are told again.
-    pub compensation: u64,
-}
-
-impl Default for Terms {
-    /// As the services have them.
-    fn default() -> Self {
-        Self {
-            hold: 900,
-            reservation: 30,
-            payment: 60,
-            shipment: 300,
-            compensation: 60,
-        }
-    }
-}
-
-impl Terms {
-    /// The terms of a seed: those of the services, or anything down to a few seconds.
-    pub fn draw(dice: &mut Dice) -> Self {
-        let usual = Self::default();
-        let mut term = |usual: u64| match dice.below(2) {
-            0 => usual,
-            _ => 3 + dice.below(usual),
-        };
-        Self {
-            hold: term(usual.hold),
-            reservation: term(usual.reservation),
-            payment: term(usual.payment),
-            shipment: term(usual.shipment),
-            compensation: term(usual.compensation),
         }
     }
 }

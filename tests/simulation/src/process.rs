@@ -127,27 +127,15 @@ impl Role {
 /// # Errors
 /// What keeps a hub from starting; among it a store that fails.
 pub async fn start(role: Role, place: Place, clock: Clock, seed: u64) -> Result<Hub, StartError> {
-    let terms = place.world.terms();
     let overrides = [
-        (
-            "mesh.internal_key",
-            "the key of all simulated processes".to_owned(),
-        ),
+        ("mesh.internal_key", "the key of all simulated processes"),
         // Events taken within it are delivered again after a crash: the longer, the more of them.
-        ("events.watermark_interval_ms", "700".to_owned()),
-        ("inventory.hold_seconds", terms.hold.to_string()),
-        ("orders.reservation_seconds", terms.reservation.to_string()),
-        ("orders.payment_seconds", terms.payment.to_string()),
-        ("orders.shipment_seconds", terms.shipment.to_string()),
-        (
-            "orders.compensation_seconds",
-            terms.compensation.to_string(),
-        ),
+        ("events.watermark_interval_ms", "700"),
     ];
     let config = Config::load(&Sources {
         overrides: overrides
-            .into_iter()
-            .map(|(path, value)| (path.to_owned(), value))
+            .iter()
+            .map(|(path, value)| ((*path).to_owned(), (*value).to_owned()))
             .collect(),
         ..Sources::default()
     })?;

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     bug::Bug,
-    dice::Dice,
-    faults::{Faults, Terms},
+    faults::Faults,
     invariants,
     process::{self, Process, Role},
     shop::{self, Shop},
@@ -87,11 +86,7 @@ struct Driver {
 /// The machinery failed; whatever the services do wrong is in [`Run::broken`].
 pub fn run(seed: u64, plan: Plan, keep: Keep) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir()?;
-    let terms = match plan.weather {
-        Weather::Fair => Terms::default(),
-        Weather::Drawn => Terms::draw(&mut Dice::new(!seed)),
-    };
-    let world = World::new(seed, terms, keep, plan.bug, folder.path().to_owned());
+    let world = World::new(seed, keep, plan.bug, folder.path().to_owned());
     let mut driver = Driver {
         processes: Role::ALL.iter().map(|_| None).collect(),
         world,
@@ -120,8 +115,7 @@ impl Driver {
                 state.faults = Faults::draw(&mut state.dice);
             }
             let faults = state.faults;
-            let terms = self.world.terms();
-            state.note(format_args!("{faults:?} {terms:?}"));
+            state.note(format_args!("{faults:?}"));
             if let Some(bug) = plan.bug {
                 bug.plant(state);
             }
@@ -339,7 +333,7 @@ fn strike(world: &Arc<World>) {
                 state.commands.push(Command::Crash(process, down));
             }
             if state.dice.hits(faults.clock_step) {
-                let seconds = state.dice.below(50) as i64 - 20;
+                let seconds = state.dice.below(20) as i64 - 10;
                 let name = Role::ALL[process].name();
                 state.note(format_args!("the clock of {name} is off by {seconds} s"));
                 state.members[process].set_clock(seconds);

@@ -28,7 +28,7 @@ use crate::{
     broker::{self, Broker},
     bug::Bug,
     dice::Dice,
-    faults::{Faults, Terms},
+    faults::Faults,
     network,
     process::Role,
     provider::Books,
@@ -160,7 +160,6 @@ pub struct World {
     state: Mutex<State>,
     folder: PathBuf,
     seed: u64,
-    terms: Terms,
 }
 
 impl fmt::Debug for World {
@@ -171,13 +170,7 @@ impl fmt::Debug for World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(
-        seed: u64,
-        terms: Terms,
-        keep: Keep,
-        bug: Option<Bug>,
-        folder: PathBuf,
-    ) -> Arc<Self> {
+    pub fn new(seed: u64, keep: Keep, bug: Option<Bug>, folder: PathBuf) -> Arc<Self> {
         let members = Role::ALL
             .iter()
             .map(|_| Member {
@@ -212,18 +205,12 @@ impl World {
             }),
             folder,
             seed,
-            terms,
         })
     }
 
     /// The seed.
     pub fn seed(&self) -> u64 {
         self.seed
-    }
-
-    /// How long parts of the shop wait for each other.
-    pub fn terms(&self) -> Terms {
-        self.terms
     }
 
     /// Looks at or changes the state. The closure must not call anybody who does so too.
@@ -396,13 +383,8 @@ impl Place {
                     state.note(format_args!("{store} refuses a {access:?}"));
                     Fate::Fails
                 }
-                Access::Write if state.dice.hits(faults.crash_at_write) => {
-                    let down = state.dice.micros(100_000, 20_000_000);
-                    state.commands.push(Command::Crash(self.process, down));
-                    Fate::Dies
-                }
                 Access::Committed if state.dice.hits(faults.crash_at_commit) => {
-                    state.note(format_args!("{store} commits, and nobody lives to know"));
+                    state.note(format_args!("{store} commits, and its process dies of it"));
                     let down = state.dice.micros(100_000, 20_000_000);
                     state.commands.push(Command::Crash(self.process, down));
                     Fate::Dies

@@ -79,16 +79,6 @@ fn a_reservation_without_tombstone_is_caught() {
 }
 
 #[test]
-fn a_refund_that_is_forgotten_is_caught() {
-    is_caught(Bug::ForgottenRefund);
-}
-
-#[test]
-fn an_acknowledgement_before_the_effect_is_caught() {
-    is_caught(Bug::AckBeforeEffect);
-}
-
-#[test]
 fn a_confirmation_of_what_was_not_stored_is_caught() {
     is_caught(Bug::ConfirmBeforeStored);
 }
