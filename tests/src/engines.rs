@@ -4,9 +4,10 @@
 //! Each hub gets a fresh database and a fresh virtual host, so tests cannot disturb each other. The database
 //! is a copy of one that was seeded once, because a demo shop takes longer to fill than to copy.
 
-use std::{env, path::Path, time::SystemTime};
+use std::{env, time::SystemTime};
 
 use anyhow::{Context, ensure};
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
@@ -50,6 +51,8 @@ impl Mode {
 pub struct Engines {
     name: String,
     servers: Servers,
+    /// Where the pictures of the shop are.
+    blobs: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -140,14 +143,21 @@ impl Engines {
     pub async fn create(shop: Shop) -> anyhow::Result<Self> {
         let servers = Servers::of_run()?;
         let name = format!("t_{}", uuid::Uuid::from_u128(rand::random()).simple());
-        let source = match shop {
-            Shop::Demo => demo_database(&servers).await?,
-            Shop::Empty => "template0".to_owned(),
+        let (source, blobs) = match shop {
+            Shop::Demo => {
+                let demo = demo_shop(&servers).await?;
+                (demo.database.clone(), Some(demo.blobs()))
+            }
+            Shop::Empty => ("template0".to_owned(), None),
         };
         servers
             .sql(&format!("CREATE DATABASE {name} TEMPLATE {source}"))
             .await?;
-        let engines = Self { name, servers };
+        let engines = Self {
+            name,
+            servers,
+            blobs,
+        };
         engines
             .servers
             .broker(reqwest::Method::PUT, &format!("vhosts/{}", engines.name))
@@ -167,15 +177,19 @@ impl Engines {
     /// # Errors
     /// A URL of a server has no path.
     pub fn environment(&self) -> anyhow::Result<Vec<(String, String)>> {
-        Ok(vec![
-            (
-                "DATABASE_URL".to_owned(),
-                self.servers.database(&self.name)?,
-            ),
-            ("AMQP_URL".to_owned(), self.servers.vhost(&self.name)?),
-            ("REDIS_URL".to_owned(), self.servers.cache.clone()),
-            ("HUB_NAMESPACE".to_owned(), self.name.clone()),
-        ])
+        let mut variables = vec![
+            ("DATABASE_URL", self.servers.database(&self.name)?),
+            ("AMQP_URL", self.servers.vhost(&self.name)?),
+            ("REDIS_URL", self.servers.cache.clone()),
+            ("HUB_NAMESPACE", self.name.clone()),
+        ];
+        if let Some(blobs) = &self.blobs {
+            variables.push(("BLOB_URL", blobs.clone()));
+        }
+        Ok(variables
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect())
     }
 
     /// The database, for a test that looks into it.
@@ -206,30 +220,48 @@ impl Drop for Engines {
     }
 }
 
-/// Name of a database that holds the demo shop of the binary under test; made by the first who asks.
-async fn demo_database(servers: &Servers) -> anyhow::Result<String> {
-    static MADE: OnceCell<String> = OnceCell::const_new();
+/// A database and blobs that hold the demo shop of the binary under test.
+struct DemoShop {
+    database: String,
+    folder: TempDir,
+}
+
+impl DemoShop {
+    fn blobs(&self) -> String {
+        format!("file://{}/blobs", self.folder.path().display())
+    }
+}
+
+/// The demo shop, made by the first who asks.
+async fn demo_shop(servers: &Servers) -> anyhow::Result<&'static DemoShop> {
+    static MADE: OnceCell<DemoShop> = OnceCell::const_new();
     MADE.get_or_try_init(|| async {
         let built = binary()?.metadata()?.modified()?;
         let age = built.duration_since(SystemTime::UNIX_EPOCH)?.as_micros();
-        let name = format!("demo_{age}_{}", std::process::id());
+        let shop = DemoShop {
+            database: format!("demo_{age}_{}", std::process::id()),
+            folder: tempfile::tempdir()?,
+        };
         servers
-            .sql(&format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .sql(&format!(
+                "CREATE DATABASE {} TEMPLATE template0",
+                shop.database
+            ))
             .await?;
-        let folder = tempfile::tempdir()?;
-        seed(folder.path(), &servers.database(&name)?).await?;
-        Ok(name)
+        seed(&shop, &servers.database(&shop.database)?).await?;
+        Ok(shop)
     })
     .await
-    .cloned()
 }
 
-async fn seed(folder: &Path, database: &str) -> anyhow::Result<()> {
+async fn seed(shop: &DemoShop, database: &str) -> anyhow::Result<()> {
+    let data = shop.folder.path().join("data");
     let environment = [
         ("DATABASE_URL", database.to_owned()),
-        ("HUB_DATA_DIR", folder.join("data").display().to_string()),
+        ("HUB_DATA_DIR", data.display().to_string()),
+        ("BLOB_URL", shop.blobs()),
     ];
-    let finished = run(folder, &["seed"], &environment).await?;
+    let finished = run(shop.folder.path(), &["seed"], &environment).await?;
     ensure!(finished.code == Some(0), "hub seed: {}", finished.stderr);
     Ok(())
 }

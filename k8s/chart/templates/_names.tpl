@@ -2,8 +2,17 @@
 
 {{- define "hub.name" -}}{{ .Release.Name }}{{- end -}}
 
-{{/* The contracts' targets with their ports, calls, callers and consumers. */}}
+{{/* What `hub graph --format json` printed: targets with their ports, who calls whom, who hears what. */}}
 {{- define "hub.graph" -}}{{ .Files.Get "files/graph.json" }}{{- end -}}
+
+{{/* Names of the consumers of a target that share a queue, as a JSON list. */}}
+{{- define "hub.queues" -}}
+{{- $names := list -}}
+{{- range $consumer := .graph.consumers -}}
+{{- if and (eq $consumer.target $.target) (eq $consumer.audience "group") }}{{ $names = append $names $consumer.name }}{{ end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
 
 {{- define "hub.labels" -}}
 app.kubernetes.io/part-of: holiday-peak-hub

@@ -49,7 +49,7 @@ pub struct Redis(Arc<Inner>);
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
     /// The address (which may hold a password, and is not repeated here).
-    #[error("the address of Redis cannot be used: {0}")]
+    #[error("REDIS_URL is not an address of Redis: {0}")]
     Address(String),
     /// The file of certificates.
     #[error("{path}: {source}")]

@@ -17,6 +17,9 @@ pub struct HubSettings {
     pub listen: SocketAddr,
     /// What the installation is for.
     pub profile: Profile,
+    /// How long the process goes on serving after it was told to stop and reports that it is not ready, in
+    /// milliseconds: as long as balancers need to notice. 0 where nothing stands in front of it.
+    pub drain_delay_ms: u64,
     /// PostgreSQL (`DATABASE_URL`); empty: SQLite files in the data folder.
     pub database_url: Secret<String>,
     /// A replica of it (`DATABASE_READ_URL`) that answers long reads; empty: the main one does.
@@ -39,6 +42,7 @@ impl Default for HubSettings {
             data_dir: PathBuf::from("data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             profile: Profile::Embedded,
+            drain_delay_ms: 0,
             database_url: Secret::default(),
             database_read_url: Secret::default(),
             amqp_url: Secret::default(),

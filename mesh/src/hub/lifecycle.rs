@@ -125,9 +125,9 @@ impl Hub {
             .spawn(tracing::Instrument::instrument(work, span));
     }
 
-    /// Begins to drain: reports not ready and tells listeners to stop accepting. Calls in flight go
-    /// on. Doing it twice is harmless.
-    pub async fn drain(&self) {
+    /// Reports not ready, and goes on serving: balancers and callers need a moment to notice. Doing it
+    /// twice is harmless.
+    pub async fn announce_drain(&self) {
         let inner = &*self.0;
         {
             let mut phase = inner.phase.lock();
@@ -142,7 +142,13 @@ impl Hub {
                 .set_service_status(name, ServingStatus::NotServing)
                 .await;
         }
-        inner.draining.cancel();
+    }
+
+    /// Begins to drain: reports not ready and tells listeners to stop accepting. Calls in flight go
+    /// on. Doing it twice is harmless.
+    pub async fn drain(&self) {
+        self.announce_drain().await;
+        self.0.draining.cancel();
     }
 
     /// Drains and stops within about `limit`: calls in flight are finished, tasks ended, events in

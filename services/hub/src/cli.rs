@@ -313,4 +313,16 @@ pub enum EnvoyCommand {
         #[arg(long, value_name = "FILE")]
         descriptors: Option<PathBuf>,
     },
+    /// Beside one process of the mesh: mTLS, the call graph and retries outside of the process
+    Sidecar {
+        /// The service
+        #[arg(long, value_name = "NAME")]
+        target: String,
+        /// Folder for envoy.json and the names of the certificates
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Folder of tls.crt, tls.key and ca.crt on the machine of Envoy
+        #[arg(long, value_name = "DIR", default_value = "/identity")]
+        identity: PathBuf,
+    },
 }

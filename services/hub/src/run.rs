@@ -221,6 +221,12 @@ where
     }
     let finishing = async {
         let clock = hub.clock();
+        hub.announce_drain().await;
+        let notice = Duration::from_millis(hub.settings().drain_delay_ms);
+        if let Ok(ended) = clock.timeout(notice, &mut serving).await {
+            hub.shutdown(DRAIN).await;
+            return ended;
+        }
         let begin = clock.monotonic();
         // Lets `serving` stop accepting and finish. Only then do the stores close: a request that is
         // still being read has not called anything yet, so the hub does not know of it.

@@ -6,6 +6,7 @@
 mod descriptors;
 mod edge;
 mod parts;
+mod sidecar;
 
 use std::{
     fs, io,
@@ -50,6 +51,16 @@ pub fn write(settings: &Settings, command: &EnvoyCommand) -> anyhow::Result<()> 
             };
             save(&out.join(DESCRIPTORS), &descriptors::transcodable()?)?;
             save_json(&out.join("envoy.json"), &edge.bootstrap()?)
+        }
+        EnvoyCommand::Sidecar {
+            target,
+            out,
+            identity,
+        } => {
+            let sidecar = sidecar::Sidecar::of(&policies, &config, target, identity)?;
+            save_json(&out.join("envoy.json"), &sidecar.bootstrap())?;
+            save_json(&out.join("identity.json"), &sidecar.identity())?;
+            save_json(&out.join("trust.json"), &sidecar.trust())
         }
     }
 }
