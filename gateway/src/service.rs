@@ -43,6 +43,7 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     let store = hub.store(NAME, MIGRATIONS).await?;
     let clock = hub.clock().clone();
     Ok(Service::builder(NAME)
+        .edge()
         .store(store)
         .consumer(ForgetSharedAnswers {
             memory: Memory::of(hub),

@@ -37,7 +37,7 @@ use crate::{
     policy::PolicyTable,
     principal::PrincipalSeal,
     rpc::{Channel, GrpcRoutes, Registry},
-    service::{Check, Shutdown, StartError},
+    service::{Check, Reach, Shutdown, StartError},
     simulation::Surroundings,
     store::{Migration, Store, StoreConfig},
     tls::Tls,
@@ -79,6 +79,7 @@ struct Parts {
     services: Vec<&'static str>,
     checks: Vec<(&'static str, Check)>,
     failed_tasks: Vec<Component>,
+    reach: Reach,
 }
 
 impl Hub {

@@ -100,6 +100,17 @@ pub struct Service {
     pub(crate) consumers: Vec<(Arc<dyn Consumer>, Option<Store>)>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) checks: Vec<Check>,
+    pub(crate) reach: Reach,
+}
+
+/// Which RPCs callers get at through a process that runs the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those that it serves.
+    #[default]
+    Own,
+    /// All: it passes calls on.
+    All,
 }
 
 pub(crate) struct Task {
@@ -125,6 +136,7 @@ impl Service {
                 consumers: Vec::new(),
                 tasks: Vec::new(),
                 checks: Vec::new(),
+                reach: Reach::Own,
             },
         }
     }
@@ -205,6 +217,12 @@ impl ServiceBuilder {
                 Box::pin(async move { task.await.into_result() })
             }),
         });
+        self
+    }
+
+    /// Says that the service passes calls on to all others: health is told for every one of them.
+    pub fn edge(mut self) -> Self {
+        self.service.reach = Reach::All;
         self
     }
 

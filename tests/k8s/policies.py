@@ -183,7 +183,15 @@ def the_hub_accepts_it(m, binary):
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         with tempfile.TemporaryDirectory() as folder:
             environment = {one["name"]: one["value"] for one in container["env"] if "value" in one}
-            environment |= {"PATH": os.environ["PATH"], "HUB_DATA_DIR": folder}
+            target = component(deployment["metadata"]["labels"])
+            # The certificate that the pod would be given.
+            certs = [binary, "certs", "dev", "--out", folder, "--target", target]
+            subprocess.run(certs, check=True, capture_output=True)
+            environment |= {"HUB__TLS__CERT": f"{folder}/{target}.pem", "HUB__TLS__KEY": f"{folder}/{target}.key"}
+            environment |= {"HUB__TLS__CA": f"{folder}/ca.pem"}
+            # What the Secrets of the providers hold.
+            environment |= {"HUB__PAYMENTS__PROVIDER": "test"}
+            environment |= {"PATH": os.environ["PATH"], "HUB_DATA_DIR": f"{folder}/data"}
             answer = subprocess.run([binary, "config"], env=environment, capture_output=True, text=True)
             m.demand(answer.returncode == 0, deployment, f"the hub refuses its environment: {answer.stderr.strip()}")
 

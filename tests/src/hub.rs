@@ -306,6 +306,22 @@ impl Hub {
         member.process.ended().await
     }
 
+    /// Sends a signal by name to one process and does not wait.
+    ///
+    /// # Errors
+    /// There is no such process, or the signal cannot be sent.
+    pub async fn signal_member(&mut self, name: &str, signal: &str) -> anyhow::Result<()> {
+        self.member(name)?.process.signal(signal).await
+    }
+
+    /// Waits for one process to end and gives its exit code.
+    ///
+    /// # Errors
+    /// There is no such process, or it cannot be waited for.
+    pub async fn member_ended(&mut self, name: &str) -> anyhow::Result<Option<i32>> {
+        self.member(name)?.process.ended().await
+    }
+
     /// Starts one process again.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::{
     events,
     health::{Component, Need, Phase},
     rpc::acting_as,
-    service::{BoxError, Service, StartError, Task},
+    service::{BoxError, Reach, Service, StartError, Task},
     telemetry,
 };
 
@@ -43,6 +43,9 @@ impl Hub {
         }
         let mut tasks = Vec::new();
         for service in services {
+            if service.reach == Reach::All {
+                inner.parts.lock().reach = Reach::All;
+            }
             for (name, rpc) in service.rpcs {
                 self.registry().register(name, rpc)?;
             }
@@ -88,7 +91,7 @@ impl Hub {
             }
             *phase = Phase::Serving;
         }
-        for name in self.registry().local_services().chain([""]) {
+        for name in self.reachable_services() {
             inner
                 .reporter
                 .set_service_status(name, ServingStatus::Serving)
@@ -125,6 +128,17 @@ impl Hub {
             .spawn(tracing::Instrument::instrument(work, span));
     }
 
+    /// Names of the RPC services whose health this process tells; the empty one is the process itself.
+    fn reachable_services(&self) -> Vec<&str> {
+        let registry = self.registry();
+        let mut names = match self.0.parts.lock().reach {
+            Reach::Own => registry.local_services().collect(),
+            Reach::All => registry.all_services().collect::<Vec<_>>(),
+        };
+        names.push("");
+        names
+    }
+
     /// Reports not ready, and goes on serving: balancers and callers need a moment to notice. Doing it
     /// twice is harmless.
     pub async fn announce_drain(&self) {
@@ -136,7 +150,7 @@ impl Hub {
             }
             *phase = Phase::Draining;
         }
-        for name in self.registry().local_services().chain([""]) {
+        for name in self.reachable_services() {
             inner
                 .reporter
                 .set_service_status(name, ServingStatus::NotServing)

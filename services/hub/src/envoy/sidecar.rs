@@ -221,7 +221,7 @@ impl<'a> Sidecar<'a> {
             json!({
                 "name": name,
                 "sds_config": {
-                    "path_config_source": {"path": format!("{name}.json")},
+                    "path_config_source": {"path": format!("./{name}.json")},
                     "resource_api_version": "V3",
                 },
             })
