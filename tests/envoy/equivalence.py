@@ -23,6 +23,7 @@ import scenario
 VOLATILE = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z"), "<backup>"),
     (re.compile(r"HPH-\d{4}-\d+"), "<number>"),
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"shopper-<uuid>@hub\.test"), "<email>"),
@@ -34,7 +35,7 @@ VOLATILE = [
 UNCOMPARED = {
     "refresh_token", "latency_ms", "uptime_seconds", "took_ms", "duration_ms", "detail", "views", "popularity",
     "tracking_number", "body", "html", "text", "purchases", "confidence", "next_page_token", "session_id", "total",
-    "client_secret", "token", "freshness_seconds", "hours_in_stage", "provider_intent_id", "payment_intent_id", "fingerprint", "version", "as_of", "trace_id",
+    "client_secret", "stock", "available", "location_id", "bytes", "files", "token", "freshness_seconds", "hours_in_stage", "provider_intent_id", "payment_intent_id", "fingerprint", "version", "as_of", "trace_id",
 }
 # Not callable in this way: a stream, and what only another agent's test model could answer.
 LEFT_OUT = {"OrderService.StreamOrderEvents", "AgentService.InvokeStream"}

@@ -162,7 +162,7 @@ def running_the_shop(call, placed, staff, admin, stamp):
     stock = f"/api/staff/inventory/{sled['variants'][0]['variant_id']}/locations/dc-east"
     call("InventoryService.SetStock", "PUT", stock, {"on_hand": 500, "reason": "count"}, token=staff)
     call("ShipmentService.ListCarriers", "GET", "/api/staff/carriers", token=staff)
-    shipments = call("ShipmentService.ListShipments", "GET", "/api/staff/shipments?limit=2", token=staff)
+    shipments = call("ShipmentService.ListShipments", "GET", "/api/staff/shipments?limit=2&status=SHIPMENT_STATUS_DELIVERED", token=staff)
     shipment = (shipments.get("items") or [{"shipment_id": "none"}])[0]["shipment_id"]
     call("ShipmentService.GetShipment", "GET", f"/api/staff/shipments/{shipment}", token=staff)
     call("ShipmentService.UpdateShipmentStatus", "PUT", f"/api/staff/shipments/{shipment}/status",
@@ -170,6 +170,7 @@ def running_the_shop(call, placed, staff, admin, stamp):
     call("ShipmentService.ListShipments", "GET", "/api/staff/shipments", token=None)
     call("AdminService.GetHealth", "GET", "/api/admin/health", token=admin)
     call("AdminService.GetHealth", "GET", "/api/admin/health", token=staff)
+    call("AdminService.CreateBackup", "POST", "/api/admin/backups", {}, token=admin)
     call("AdminService.ListDeadLetters", "GET", "/api/admin/dead-letters?limit=2", token=admin)
     letter = "/api/admin/dead-letters/01a1fe6f-fd73-748f-896c-5fc2a383a876"
     call("AdminService.GetDeadLetter", "GET", letter, token=admin)
