@@ -3,6 +3,11 @@
 //! These tests stop the servers that other tests need, so they are run by themselves:
 //! `tests/with-services tests/chaos`.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "outages of real processes are measured on the real clock"
+)]
+
 use std::{
     collections::HashMap,
     env,
