@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     api::Api,
     engines::{Engines, Mode, Shop},
-    mesh,
+    mesh::{self, Size},
     process::{Finished, Launch, Process, run},
 };
 
@@ -22,7 +22,7 @@ pub struct HubOptions {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     mode: Option<Mode>,
-    replicas: Option<usize>,
+    size: Size,
 }
 
 impl HubOptions {
@@ -60,7 +60,21 @@ impl HubOptions {
     #[must_use]
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.mode = Some(Mode::Mesh);
-        self.replicas = Some(replicas);
+        self.size = Size {
+            gateways: replicas,
+            others: replicas,
+        };
+        self
+    }
+
+    /// As a mesh with this many gateways and one process of each other kind.
+    #[must_use]
+    pub fn with_gateways(mut self, gateways: usize) -> Self {
+        self.mode = Some(Mode::Mesh);
+        self.size = Size {
+            gateways,
+            others: 1,
+        };
         self
     }
 
@@ -114,10 +128,12 @@ impl Hub {
             Mode::Embedded => None,
             Mode::Engines | Mode::Mesh => Some(Engines::create(options.shop()).await?),
         };
-        let mut environment = options.environment.clone();
-        if let Some(engines) = &engines {
-            environment.extend(engines.environment()?);
-        }
+        // The last one of a name counts: a test may bring an engine of its own.
+        let mut environment = match &engines {
+            Some(engines) => engines.environment()?,
+            None => Vec::new(),
+        };
+        environment.extend(options.environment.iter().cloned());
         let launches = match mode {
             Mode::Embedded | Mode::Engines => vec![(mesh::GATEWAY.to_owned(), {
                 let mut environment = environment.clone();
@@ -133,7 +149,7 @@ impl Hub {
             })],
             Mode::Mesh => {
                 environment.extend(mesh::environment()?);
-                mesh::launches(folder.path(), &environment, options.replicas.unwrap_or(1)).await?
+                mesh::launches(folder.path(), &environment, options.size).await?
             }
         };
         let mut members = try_join_all(launches.into_iter().map(|(name, launch)| async move {

@@ -16,10 +16,12 @@ mod engines;
 mod hub;
 mod mesh;
 mod process;
+mod redis;
 mod wait;
 
 pub use api::{Answer, Api, address, order_body};
 pub use engines::{Engines, Mode, Shop};
 pub use hub::{Hub, HubOptions};
 pub use process::{Finished, run};
+pub use redis::Redis;
 pub use wait::{eventually, eventually_within};

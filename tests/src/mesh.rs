@@ -33,6 +33,22 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(String, String)>> {
     )])
 }
 
+/// How many processes of each kind a mesh has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) gateways: usize,
+    pub(crate) others: usize,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            gateways: 1,
+            others: 1,
+        }
+    }
+}
+
 /// One process of the mesh.
 struct Seat {
     /// The name of the group, with a number from the second replica on.
@@ -42,9 +58,13 @@ struct Seat {
     port: u16,
 }
 
-fn seats(replicas: usize) -> anyhow::Result<Vec<Seat>> {
+fn seats(size: Size) -> anyhow::Result<Vec<Seat>> {
     let mut seats = Vec::new();
     for (group, targets) in GROUPS {
+        let replicas = match group {
+            GATEWAY => size.gateways,
+            _ => size.others,
+        };
         for number in 1..=replicas {
             seats.push(Seat {
                 name: match number {
@@ -78,17 +98,17 @@ fn peers(seats: &[Seat]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// How the processes are started, `replicas` of each, every one in a data folder of its own below `folder`.
+/// How the processes are started, as many as `size` says, every one in a data folder of its own below `folder`.
 ///
 /// # Errors
 /// No certificates can be made, or no port is free.
 pub(crate) async fn launches(
     folder: &Path,
     environment: &[(String, String)],
-    replicas: usize,
+    size: Size,
 ) -> anyhow::Result<Vec<(String, Launch)>> {
     let certificates = certificates().await?;
-    let seats = seats(replicas)?;
+    let seats = seats(size)?;
     let peers = peers(&seats);
     let launches = seats.into_iter().map(|seat| {
         let Seat {

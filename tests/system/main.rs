@@ -13,6 +13,7 @@ mod crash;
 mod edge;
 mod faces;
 mod fulfilment;
+mod gateways;
 mod grpc;
 mod operations;
 mod payments;
