@@ -32,6 +32,7 @@ use crate::{
     clock::Clock,
     config::{Config, HubSettings, Profile, RateLimits},
     events::Bus,
+    fault::{Faults, Point},
     health::{self, Component, HealthReport, Phase},
     ids::Ids,
     policy::PolicyTable,
@@ -63,6 +64,7 @@ struct Inner {
     cache: Cache,
     blobs: Blobs,
     bus: Bus,
+    faults: Faults,
     reporter: HealthReporter,
     phase: Mutex<Phase>,
     draining: CancellationToken,
@@ -116,6 +118,11 @@ impl Hub {
     /// The event bus of the process.
     pub fn bus(&self) -> &Bus {
         &self.0.bus
+    }
+
+    /// What goes wrong in this process on purpose: usually nothing. Whoever has started it arms them.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
     }
 
     /// The policies of all RPCs.
@@ -220,6 +227,7 @@ impl Hub {
             None => Store::open(name, &self.0.store_config, migrations, clock, ids).await?,
             Some(world) => Store::simulated(name, Arc::clone(world), migrations, clock, ids)?,
         };
+        let store = store.rigged(self.0.faults.at(Point::Store, name));
         stores.push(store.clone());
         Ok(store)
     }

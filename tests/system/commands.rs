@@ -65,6 +65,7 @@ async fn configuration_that_is_not_understood_is_named() {
         ("DATABASE_URL", "not a url", "DATABASE_URL"),
         ("AMQP_URL", "http://localhost", "AMQP_URL"),
         ("REDIS_URL", "nonsense", "REDIS_URL"),
+        ("HUB__FAULTS__RULES", "[\"rpc=*:explode\"]", "explode"),
     ] {
         let environment = [("HUB_LISTEN", "127.0.0.1:0"), (key, value)];
         let finished = hub_command(here, &["up", "--empty"], &environment).await;

@@ -19,11 +19,13 @@ use super::{
     post::{Post, Relayed},
     relay::{self, Progress},
     retention,
+    rigged::RiggedConsumer,
     subscription::Subscription,
     topic,
 };
 use crate::{
     clock::Clock,
+    fault::Faults,
     ids::Ids,
     simulation::Surroundings,
     store::{Store, StoreError},
@@ -133,6 +135,7 @@ struct Members {
     /// Stores whose outbox is relayed.
     producers: Vec<Store>,
     subscriptions: Vec<Arc<Subscription>>,
+    faults: Faults,
     phase: Phase,
 }
 
@@ -204,6 +207,11 @@ impl Bus {
         }
     }
 
+    /// Makes things go wrong with events, for consumers that are made known from now on.
+    pub(crate) fn rig(&self, faults: Faults) {
+        self.inner.members.lock().faults = faults;
+    }
+
     /// Whether events go through a broker to other processes.
     pub fn has_broker(&self) -> bool {
         matches!(self.inner.carrier, Carrier::Broker { .. })
@@ -261,7 +269,10 @@ impl Bus {
                 });
             }
         }
-        let subscription = Subscription::new(consumer, store.clone(), self.inner.clock.clone());
+        let consumer = RiggedConsumer::where_wanted(consumer, &members.faults);
+        let schedule = self.inner.config.retry_schedule();
+        let subscription =
+            Subscription::new(consumer, store.clone(), self.inner.clock.clone(), schedule);
         members.subscriptions.push(Arc::new(subscription));
         Ok(())
     }
@@ -272,10 +283,14 @@ impl Bus {
     /// [`BusError::Started`], or a store's error.
     pub async fn start(&self) -> Result<(), BusError> {
         let mut running = self.inner.running.lock().await;
-        let (producers, subscriptions) = {
+        let (producers, subscriptions, faults) = {
             let mut members = self.gathering()?;
             members.phase = Phase::Started;
-            (members.producers.clone(), members.subscriptions.clone())
+            (
+                members.producers.clone(),
+                members.subscriptions.clone(),
+                members.faults.clone(),
+            )
         };
         let Inner { config, clock, .. } = self.inner.as_ref();
         let (here, shared): (Vec<_>, Vec<_>) = subscriptions
@@ -313,6 +328,7 @@ impl Bus {
                 surroundings: self.surroundings(),
                 config: config.clone(),
                 clock: clock.clone(),
+                faults: faults.clone(),
                 progress: Arc::clone(&self.inner.progress),
             };
             let begun = if post.leadership().is_undisputed() {

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::parking::Schedule;
+
 /// Settings of the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,9 @@ pub struct EventsConfig {
     pub discarded_retention_s: u32,
     /// How often old rows are removed, in seconds.
     pub purge_interval_s: u32,
+    /// How long after its first, second, … failed attempt an event is tried again, in milliseconds, give or take a
+    /// tenth. After the last one it becomes a dead letter.
+    pub retry_delays_ms: Vec<u32>,
     /// Messages that the broker sends to a consumer ahead of its acknowledgements, at most.
     pub prefetch: u16,
     /// Events that are published and wait for the broker's confirmation, at most; events with the same key
@@ -78,6 +83,7 @@ impl Default for EventsConfig {
             inbox_retention_s: DAY,
             discarded_retention_s: 30 * DAY,
             purge_interval_s: 60,
+            retry_delays_ms: vec![1_000, 5_000, 30_000, 120_000, 600_000],
             prefetch: 256,
             confirm_batch: 256,
             queue_type: QueueType::Quorum,
@@ -95,6 +101,10 @@ impl EventsConfig {
 
     pub(super) fn poll_interval(&self) -> Duration {
         Duration::from_millis(u64::from(self.poll_interval_ms.max(10)))
+    }
+
+    pub(super) fn retry_schedule(&self) -> Schedule {
+        Schedule::new(&self.retry_delays_ms)
     }
 
     pub(super) fn purge_interval(&self) -> Duration {

@@ -29,6 +29,7 @@ mod post;
 mod relay;
 mod retention;
 mod retries;
+mod rigged;
 mod simulated;
 mod subscription;
 mod transport;

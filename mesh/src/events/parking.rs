@@ -10,33 +10,35 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// How long after the n-th failed attempt the next one is made; after the last one there is none.
-const SCHEDULE: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(2 * 60),
-    Duration::from_secs(10 * 60),
-];
 /// A delay is moved by up to this many thousandths either way, so that what failed together does not come
 /// back together.
 const JITTER_PER_MILLE: u64 = 100;
 
-/// When to try again after `attempts` failed ones (at least 1), or nothing when the delivery is to be given
-/// up. `entropy` decides the jitter.
-pub(super) fn next_delay(attempts: u32, entropy: u64) -> Option<TimeDelta> {
-    let index = usize::try_from(attempts).ok()?.checked_sub(1)?;
-    let base = SCHEDULE.get(index)?.as_millis() as u64;
-    let spread = base * JITTER_PER_MILLE / 1000;
-    let moved = base - spread + entropy % (2 * spread + 1);
-    i64::try_from(moved).ok().map(TimeDelta::milliseconds)
+/// How long after the n-th failed attempt the next one is made; after the last one there is none.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule(Arc<[u32]>);
+
+impl Schedule {
+    /// With these delays in milliseconds.
+    pub(super) fn new(delays_ms: &[u32]) -> Self {
+        Self(delays_ms.into())
+    }
+
+    /// When to try again after `attempts` failed ones (at least 1), or nothing when the delivery is to be given
+    /// up. `entropy` decides the jitter.
+    pub(super) fn delay(&self, attempts: u32, entropy: u64) -> Option<TimeDelta> {
+        let index = usize::try_from(attempts).ok()?.checked_sub(1)?;
+        let base = u64::from(*self.0.get(index)?);
+        let spread = base * JITTER_PER_MILLE / 1000;
+        let moved = base - spread + entropy % (2 * spread + 1);
+        i64::try_from(moved).ok().map(TimeDelta::milliseconds)
+    }
 }
 
 /// The keys of one consumer that have parked deliveries.
@@ -165,18 +167,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::events::EventsConfig;
 
     proptest! {
         #[test]
         fn delays_follow_the_schedule_within_the_jitter(attempts in 1_u32..6, entropy: u64) {
-            let base = SCHEDULE[attempts as usize - 1].as_millis() as i64;
-            let delay = next_delay(attempts, entropy).unwrap().num_milliseconds();
+            let delays = EventsConfig::default().retry_delays_ms;
+            let base = i64::from(delays[attempts as usize - 1]);
+            let schedule = Schedule::new(&delays);
+            let delay = schedule.delay(attempts, entropy).unwrap().num_milliseconds();
             prop_assert!((base * 9 / 10..=base * 11 / 10).contains(&delay));
         }
 
         #[test]
         fn nothing_follows_the_last_attempt(attempts in 6_u32.., entropy: u64) {
-            prop_assert_eq!(next_delay(attempts, entropy), None);
+            let schedule = EventsConfig::default().retry_schedule();
+            prop_assert_eq!(schedule.delay(attempts, entropy), None);
         }
     }
 

@@ -16,12 +16,14 @@ use super::{
     leadership::{Leadership, Term},
     relay::{Progress, Relay},
     retries,
+    rigged::RiggedTransport,
     simulated::{Intake, Outlet},
     subscription::Subscription,
     transport::{InProcess, Transport},
 };
 use crate::{
     clock::Clock,
+    fault::Faults,
     simulation::Surroundings,
     store::{Store, StoreError},
 };
@@ -45,6 +47,7 @@ pub(super) struct Post {
     pub(super) surroundings: Option<Arc<dyn Surroundings>>,
     pub(super) config: EventsConfig,
     pub(super) clock: Clock,
+    pub(super) faults: Faults,
     pub(super) progress: Relayed,
 }
 
@@ -144,6 +147,7 @@ impl Post {
                 ),
             )),
         };
+        let transport = RiggedTransport::where_wanted(transport, &self.faults, &self.clock);
         for store in &self.relayed {
             let relay = Relay::resume(
                 store.clone(),

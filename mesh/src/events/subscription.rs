@@ -10,7 +10,7 @@ use super::{
     consumer::Verdict,
     inbox::{self, Committed, Failed, Letter, Parked, key_of},
     measures::Measures,
-    parking::{Parking, next_delay},
+    parking::{Parking, Schedule},
     transport::{Delivery, Redelivery},
 };
 use crate::{
@@ -36,6 +36,7 @@ pub(super) struct Subscription {
     store: Store,
     clock: Clock,
     parking: Parking,
+    schedule: Schedule,
     measures: Measures,
 }
 
@@ -52,13 +53,19 @@ impl std::fmt::Debug for Subscription {
 struct Stopped;
 
 impl Subscription {
-    pub(super) fn new(consumer: Arc<dyn Consumer>, store: Store, clock: Clock) -> Self {
+    pub(super) fn new(
+        consumer: Arc<dyn Consumer>,
+        store: Store,
+        clock: Clock,
+        schedule: Schedule,
+    ) -> Self {
         Self {
             measures: Measures::new(consumer.name()),
             consumer,
             store,
             clock,
             parking: Parking::default(),
+            schedule,
         }
     }
 
@@ -216,7 +223,7 @@ impl Subscription {
             return Continue(());
         };
         let attempts = parked.attempts + 1;
-        let delay = next_delay(attempts, self.store.ids().entropy());
+        let delay = self.schedule.delay(attempts, self.store.ids().entropy());
         match delay.filter(|_| error.verdict == Verdict::Retry) {
             Some(delay) => {
                 let due = self.clock.now() + delay;
@@ -251,7 +258,7 @@ impl Subscription {
             return Ok(());
         };
         let attempts = 1;
-        let delay = next_delay(attempts, self.store.ids().entropy());
+        let delay = self.schedule.delay(attempts, self.store.ids().entropy());
         match delay.filter(|_| error.verdict == Verdict::Retry) {
             Some(delay) => {
                 let due = self.clock.now() + delay;

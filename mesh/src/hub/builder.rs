@@ -11,8 +11,9 @@ use crate::{
     blob::Blobs,
     cache::{Cache, Redis, RedisSettings},
     clock::Clock,
-    config::{Config, HubSettings, MeshSettings, Peers, Secret, Sources},
+    config::{Config, HubSettings, MeshSettings, Peers, Profile, Secret, Sources},
     events::{Bus, EventsConfig, Group},
+    fault::{FaultSettings, Faults},
     health::Phase,
     ids::Ids,
     policy::PolicyTable,
@@ -126,6 +127,13 @@ impl HubBuilder {
         });
         let now = clock.clone();
         let validator = Validator::with_clock(pool, move || now.now())?;
+        let faults = faults(
+            &config.section("faults")?,
+            settings.profile,
+            &policies,
+            &clock,
+            &ids,
+        )?;
         let draining = CancellationToken::new();
         let plaintext = mesh.plaintext;
         let registry = Registry::new(RegistryParts {
@@ -138,6 +146,7 @@ impl HubBuilder {
             peers,
             tls: tls.clone(),
             draining: draining.clone(),
+            faults: faults.clone(),
             surroundings: self.surroundings.clone(),
         })?;
         let channel = Channel::new(Arc::new(registry));
@@ -147,13 +156,16 @@ impl HubBuilder {
             .await;
         let routes = GrpcRoutes::new(channel.clone(), reporter.clone())
             .map_err(|error| StartError::other("reflection", error))?;
+        let bus = match &self.surroundings {
+            None => bus(&settings, &policies, events, &clock, &ids)?,
+            Some(world) => Bus::simulated(events, clock.clone(), Arc::clone(world)),
+        };
+        bus.rig(faults.clone());
         Ok(Hub(Arc::new(Inner {
             cache,
             blobs,
-            bus: match &self.surroundings {
-                None => bus(&settings, &policies, events, &clock, &ids)?,
-                Some(world) => Bus::simulated(events, clock.clone(), Arc::clone(world)),
-            },
+            bus,
+            faults,
             surroundings: self.surroundings,
             clock,
             ids,
@@ -176,6 +188,28 @@ impl HubBuilder {
             belongings: Mutex::default(),
         })))
     }
+}
+
+/// The faults that are to be injected, and a word of them that nobody overlooks.
+fn faults(
+    settings: &FaultSettings,
+    profile: Profile,
+    policies: &PolicyTable,
+    clock: &Clock,
+    ids: &Ids,
+) -> Result<Faults, StartError> {
+    let faults = Faults::new(settings, policies, clock, ids)
+        .map_err(|error| StartError::config("faults", error.to_string()))?;
+    if !faults.rules().is_empty() && profile == Profile::Production {
+        return Err(StartError::config(
+            "faults",
+            "faults are never injected in the production profile; remove the rules",
+        ));
+    }
+    for rule in faults.rules() {
+        tracing::warn!(%rule, "a fault will be injected on purpose");
+    }
+    Ok(faults)
 }
 
 /// The cache: shared through Redis when there is one.

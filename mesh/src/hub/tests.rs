@@ -239,6 +239,42 @@ async fn an_event_of_one_service_reaches_the_store_of_another() {
     );
 }
 
+/// A hub with these rules of faults in a profile.
+async fn rigged(dir: &Path, profile: &str, rules: &str) -> Result<Hub, StartError> {
+    let sources = Sources::default()
+        .with_override("faults.rules", rules)
+        .with_override("hub.profile", profile);
+    Hub::builder()
+        .config(Config::load(&sources).unwrap())
+        .data_dir(dir)
+        .build()
+        .await
+}
+
+#[tokio::test]
+async fn faults_are_checked_at_the_start_and_refused_in_production() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = rigged(dir.path(), "embedded", r#"["store=nobody:fail"]"#)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[faults]") && error.contains("\"store=nobody:fail\""),
+        "{error}"
+    );
+    let rules = r#"["store=orders:fail", "rpc=*:delay=1ms"]"#;
+    let error = rigged(dir.path(), "production", rules).await.unwrap_err();
+    assert!(error.to_string().contains("production"), "{error}");
+
+    let hub = rigged(dir.path(), "embedded", rules).await.unwrap();
+    let orders = hub.store("orders", MIGRATIONS).await.unwrap();
+    let look = || orders.one("SELECT id FROM things", crate::args![]);
+    look().await.unwrap();
+    hub.faults().arm();
+    look().await.unwrap_err();
+    hub.shutdown(Duration::from_secs(5)).await;
+}
+
 #[tokio::test]
 async fn a_consumer_needs_a_store() {
     let dir = tempfile::tempdir().unwrap();

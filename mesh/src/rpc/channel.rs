@@ -14,7 +14,7 @@ use tonic::{Code, Status, body::Body};
 use tower::Service;
 
 use super::{
-    CallContext,
+    CallContext, RpcService,
     breaker::Breaker,
     caller::refused,
     registry::{Method, Registry},
@@ -24,12 +24,15 @@ use super::{
 };
 use crate::{
     error::{Failure, Reason},
+    fault::{INJECTED, Kind},
     telemetry::conventions,
     tls::PeerIdentity,
 };
 
 /// A callee that has not answered after this time is slow, whatever the caller asked for.
 pub(super) const FAIR_CHANCE: Duration = Duration::from_secs(1);
+/// What a caller is told to wait when nobody can be reached.
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Reaches every RPC service of the contracts, in this process or in another. Cheap to clone.
 ///
@@ -59,14 +62,14 @@ impl Channel {
         let context = self.context(&request);
         if let Some(handler) = method.slot.local.get() {
             return match &method.slot.breaker {
-                None => server::serve(registry, method, handler.as_ref(), context, request).await,
+                None => answer_here(registry, method, handler.as_ref(), context, request).await,
                 Some(breaker) => {
                     if let Err(wait) = breaker.admit() {
                         return cut_off(method, wait);
                     }
                     let started = registry.clock.monotonic();
                     let response =
-                        server::serve(registry, method, handler.as_ref(), context, request).await;
+                        answer_here(registry, method, handler.as_ref(), context, request).await;
                     let took = registry.clock.monotonic() - started;
                     report(breaker, method, code_of(&response), took);
                     response
@@ -147,6 +150,39 @@ impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Channel")
     }
+}
+
+/// Makes a call to a service of this process, with what is made to go wrong on the way.
+async fn answer_here(
+    registry: &Registry,
+    method: &Method,
+    handler: &dyn RpcService,
+    context: CallContext,
+    request: Request<Body>,
+) -> Response<Body> {
+    let Some(rigged) = method.faults.rigged() else {
+        return server::serve(registry, method, handler, context, request).await;
+    };
+    let rigged = Box::pin(async {
+        let blow = rigged.strike().await;
+        if blow == Some(Kind::Fail) {
+            return failed_on_purpose(method);
+        }
+        let response = server::serve(registry, method, handler, context, request).await;
+        match blow {
+            Some(Kind::Cut) => failed_on_purpose(method),
+            _ => response,
+        }
+    });
+    rigged.await
+}
+
+/// The answer of a call that was made to fail.
+pub(super) fn failed_on_purpose(method: &Method) -> Response<Body> {
+    let failure = Failure::unavailable(format!("{} broke off", method.slot.target))
+        .with_retry_after(TRY_AGAIN)
+        .caused_by(INJECTED);
+    Status::from(failure).into_http()
 }
 
 /// Tells the breaker how a call ended. A deadline that passed before the callee had a fair chance is the

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::{MeshSettings, Peers},
+    fault::{Faults, Point, Site},
     ids::Ids,
     policy::{CallGraph, MethodPolicy, PolicyTable},
     principal::PrincipalSeal,
@@ -58,6 +59,8 @@ pub(super) struct Method {
     pub(super) usual: Usual,
     /// How long it takes elsewhere.
     pub(super) latencies: Latencies,
+    /// What is made to go wrong in calls of it.
+    pub(super) faults: Site,
 }
 
 /// One RPC service, wherever it runs.
@@ -94,6 +97,7 @@ pub(crate) struct RegistryParts {
     pub(crate) peers: Peers,
     pub(crate) tls: Option<Tls>,
     pub(crate) draining: CancellationToken,
+    pub(crate) faults: Faults,
     /// The network of a simulation, in place of `peers`.
     pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
 }
@@ -163,6 +167,7 @@ impl Registry {
                     meters: Meters::new(policy),
                     usual: Usual::default(),
                     latencies: Latencies::new(),
+                    faults: parts.faults.at(Point::Rpc, policy.name()),
                 },
             );
         }

@@ -20,7 +20,7 @@ use super::{
     CallContext,
     breaker::Breaker,
     caller::{permit, refused},
-    channel::{code_of, cut_off_failure, report},
+    channel::{TRY_AGAIN, code_of, cut_off_failure, failed_on_purpose, report},
     peer::{Endpoint, Flight, Peer, SendError},
     registry::{Method, Registry},
     retry::backoff,
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Reason},
+    fault::{INJECTED, Kind, Rigged},
     policy::Retry,
 };
 
@@ -36,8 +37,6 @@ use crate::{
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// No hedge is sent sooner: on a quick network the second request would cost more than it saves.
 const LEAST_HEDGE_DELAY: Duration = Duration::from_millis(2);
-/// What a caller is told to wait when nobody can be reached.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// A call on its way to another process.
 pub(super) struct Remote<'a> {
@@ -261,7 +260,11 @@ impl Remote<'_> {
             flight: &flight,
             started,
         };
-        let response = match self.peer.send(&flight, request).await {
+        let sent = match self.method.faults.rigged() {
+            None => self.peer.send(&flight, request).await,
+            Some(rigged) => Box::pin(self.send_rigged(rigged, &flight, request)).await,
+        };
+        let response = match sent {
             Ok(response) => response,
             Err(error @ SendError::NotTaken(_)) => {
                 settle.with(Code::Unavailable);
@@ -281,6 +284,31 @@ impl Remote<'_> {
         match answer {
             Ok(response) => Attempt::Answered(response),
             Err(failure) => Attempt::Lost(failure),
+        }
+    }
+
+    /// Sends the request with what is made to go wrong on the way: below retries, hedges and breakers, so that
+    /// they see it.
+    async fn send_rigged(
+        &self,
+        rigged: &Rigged,
+        flight: &Flight,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, SendError> {
+        let blow = rigged.strike().await;
+        if blow == Some(Kind::Fail) {
+            return Ok(failed_on_purpose(self.method));
+        }
+        let sent = self.peer.send(flight, request).await;
+        match (blow, sent) {
+            (Some(Kind::Cut), Ok(response)) => {
+                // The answer has come to its end, so the callee has done its work.
+                if !self.method.policy.server_streaming {
+                    let _ = self.whole(response).await;
+                }
+                Err(SendError::Broken(INJECTED.into()))
+            }
+            (_, sent) => sent,
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    fault::{INJECTED, Kind, Site},
     ids::Ids,
     simulation::Surroundings,
     telemetry::{conventions, surrounded},
@@ -31,6 +32,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Store {
     engine: Engine,
+    /// What is made to go wrong in accesses.
+    faults: Site,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +79,7 @@ impl Store {
                 Engine::Sqlite(Arc::new(opened))
             }
         };
-        Ok(Self { engine })
+        Ok(Self::of(engine))
     }
 
     /// Opens a store in a new folder below the system's temporary one; the folder goes away with the
@@ -91,9 +94,7 @@ impl Store {
         ids: Ids,
     ) -> Result<Self, StoreError> {
         let engine = Sqlite::temporary(name, migrations, clock, ids).await?;
-        Ok(Self {
-            engine: Engine::Sqlite(Arc::new(engine)),
-        })
+        Ok(Self::of(Engine::Sqlite(Arc::new(engine))))
     }
 
     /// Opens a store on a disk of a simulation.
@@ -105,9 +106,7 @@ impl Store {
         ids: Ids,
     ) -> Result<Self, StoreError> {
         let engine = Simulated::open(name, surroundings, migrations, clock, ids)?;
-        Ok(Self {
-            engine: Engine::Simulated(Arc::new(engine)),
-        })
+        Ok(Self::of(Engine::Simulated(Arc::new(engine))))
     }
 
     /// Opens a store where `config` says, in a new schema when that is PostgreSQL; the schema goes away
@@ -126,9 +125,20 @@ impl Store {
             return Self::temporary(name, migrations, clock, ids).await;
         };
         let opened = Postgres::temporary(name, database, config, migrations, clock, ids).await?;
-        Ok(Self {
-            engine: Engine::Postgres(Arc::new(opened)),
-        })
+        Ok(Self::of(Engine::Postgres(Arc::new(opened))))
+    }
+
+    fn of(engine: Engine) -> Self {
+        Self {
+            engine,
+            faults: Site::default(),
+        }
+    }
+
+    /// The same store, in whose accesses `faults` happen.
+    #[must_use]
+    pub(crate) fn rigged(self, faults: Site) -> Self {
+        Self { faults, ..self }
     }
 
     /// The name that the store was opened with.
@@ -202,10 +212,21 @@ impl Store {
             notes.restart();
             surrounded(running, job(tx.noting(notes)))
         };
+        let blow = match self.before().await {
+            Ok(blow) => blow,
+            Err(error) => {
+                span.fail("undone");
+                return Err(error.into());
+            }
+        };
         let answer = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(job).await,
             Engine::Simulated(store) => store.write(job).await,
             Engine::Postgres(postgres) => postgres.write(isolation, job).await,
+        };
+        let answer = match blow {
+            Some(Kind::Cut) if answer.is_ok() => Err(StoreError::OutcomeUnknown.into()),
+            _ => answer,
         };
         match &answer {
             Ok(_) => after.carry_out(),
@@ -221,6 +242,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn one(&self, sql: &str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
         let span = conventions::query(self.dialect().system(), self.name(), sql);
+        self.before_reading().await?;
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.one(sql, &args).await,
             Engine::Simulated(store) => store.one(sql, &args).await,
@@ -235,6 +257,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn all(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let span = conventions::query(self.dialect().system(), self.name(), sql);
+        self.before_reading().await?;
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, &args).await,
             Engine::Simulated(store) => store.all(sql, &args).await,
@@ -256,12 +279,36 @@ impl Store {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         let span = conventions::query(self.dialect().system(), self.name(), &sql);
+        self.before_reading().await?;
         let found = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, args).await,
             Engine::Simulated(store) => store.all(&sql, &args).await,
             Engine::Postgres(postgres) => postgres.scan(&sql, &args).await,
         };
         span.stored(found)
+    }
+
+    /// What is made to go wrong before an access; a fault that strikes later is returned.
+    async fn before(&self) -> Result<Option<Kind>, StoreError> {
+        let Some(rigged) = self.faults.rigged() else {
+            return Ok(None);
+        };
+        match Box::pin(rigged.strike()).await {
+            Some(Kind::Fail) => Err(StoreError::Unavailable {
+                message: INJECTED.to_owned(),
+            }),
+            blow => Ok(blow),
+        }
+    }
+
+    /// As [`Store::before`]; what was read and is not heard was not read.
+    async fn before_reading(&self) -> Result<(), StoreError> {
+        match self.before().await? {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Unavailable {
+                message: INJECTED.to_owned(),
+            }),
+        }
     }
 
     /// Succeeds when the store can read and can take writes.

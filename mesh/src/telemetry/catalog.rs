@@ -130,6 +130,11 @@ pub const METRICS: &[Metric] = &[
         &["kind"],
         "Commands that Redis did not answer as wanted, by kind",
     ),
+    counter(
+        "hub_faults_injected_total",
+        &["point", "kind"],
+        "Faults that were injected on purpose, by place and kind; only tests inject any",
+    ),
     // Calls.
     counter(
         "rpc_requests_total",

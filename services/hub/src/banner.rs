@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use mesh::Faults;
+
 use crate::seed::DEMO_PASSWORD;
 
 /// Prints where the hub is and what to try first.
@@ -28,6 +30,17 @@ pub fn print(address: SocketAddr, demo: Demo) {
          -d '{{\"email\":\"customer@hub.test\",\"password\":\"{DEMO_PASSWORD}\"}}'\n  \
          open {base}/docs\n\nCtrl-C stops it.\n"
     );
+}
+
+/// Prints what goes wrong on purpose, if anything does.
+pub fn print_faults(faults: &Faults) {
+    if faults.rules().is_empty() {
+        return;
+    }
+    println!("!!! FAULTS ARE INJECTED ON PURPOSE: this hub is for tests only !!!");
+    for rule in faults.rules() {
+        println!("!!!   {rule}");
+    }
 }
 
 /// Whether the shop has the demo users.

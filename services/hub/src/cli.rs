@@ -112,6 +112,27 @@ pub struct UpOptions {
     /// Start with an empty shop instead of the demo shop
     #[arg(long)]
     pub empty: bool,
+    /// What is to go wrong on purpose.
+    #[command(flatten)]
+    pub faults: FaultOptions,
+}
+
+/// What is to go wrong on purpose: for tests, never in production.
+#[derive(Debug, Default, Args)]
+pub struct FaultOptions {
+    /// Make something go wrong on purpose, as `rpc=hub.payments.v1.*:cut,probability=0.2`; several times for
+    /// several. docs/RELIABILITY.md has the grammar
+    #[arg(long, value_name = "RULE")]
+    pub fault: Vec<String>,
+}
+
+impl FaultOptions {
+    /// The setting that they make, if any was given.
+    pub fn setting(&self) -> Option<(&'static str, String)> {
+        // A list of strings is written alike in JSON and in TOML.
+        let rules = serde_json::Value::from(self.fault.clone()).to_string();
+        (!self.fault.is_empty()).then_some(("faults.rules", rules))
+    }
 }
 
 /// Options of `hub serve`.
@@ -130,6 +151,9 @@ pub struct ServeOptions {
     /// Talk to the other processes without TLS; otherwise `[tls]` must be set
     #[arg(long)]
     pub plaintext: bool,
+    /// What is to go wrong on purpose.
+    #[command(flatten)]
+    pub faults: FaultOptions,
 }
 
 /// What can be done with certificates.

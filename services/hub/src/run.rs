@@ -27,7 +27,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Anything that keeps the hub from starting, as one line for an operator.
 pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
-    let config = settings.load()?;
+    let faults = options.faults.setting();
+    let flags: Vec<_> = faults.iter().map(as_flag).collect();
+    let config = settings.load_with(&flags)?;
     let hub = build(&config).await?;
     let _lock = DataDirLock::take(hub.data_dir(), Use::Alone)?;
     // The port comes before everything else: a port in use must not cost a migrated database.
@@ -52,6 +54,7 @@ pub async fn up(settings: &Settings, options: &UpOptions) -> anyhow::Result<()> 
     } else {
         Demo::Absent
     };
+    go_wrong_on_purpose(&hub);
     banner::print(listener.local_addr()?, demo);
     serve_until_stopped(&hub, stop, gateway.serve(listener, hub.shutdown_token())).await
 }
@@ -81,12 +84,12 @@ pub async fn seed(settings: &Settings) -> anyhow::Result<()> {
 /// Anything that keeps them from starting, as one line for an operator.
 pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
-    let plaintext: &[_] = if options.plaintext {
-        &[("mesh.plaintext", "true")]
-    } else {
-        &[]
-    };
-    let config = settings.load_with(plaintext)?;
+    let faults = options.faults.setting();
+    let mut flags: Vec<_> = faults.iter().map(as_flag).collect();
+    if options.plaintext {
+        flags.push(("mesh.plaintext", "true"));
+    }
+    let config = settings.load_with(&flags)?;
     let chosen = targets::select(&options.only)?;
     let Some(first) = chosen.first() else {
         bail!("--only names no service");
@@ -137,6 +140,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
         );
     }
     println!("serving {}", options.only.join(", "));
+    go_wrong_on_purpose(&hub);
     let grpc = grpc_listener.local_addr()?;
     let scheme = if hub.tls().is_some() { "https" } else { "http" };
     let mesh_face = mesh::rpc::serve_grpc(grpc_listener, hub.clone());
@@ -171,6 +175,16 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
 pub async fn build(config: &Config) -> anyhow::Result<Hub> {
     mesh::telemetry::init(config)?;
     Ok(Hub::builder().config(config.clone()).build().await?)
+}
+
+fn as_flag<'a>(setting: &'a (&'static str, String)) -> (&'static str, &'a str) {
+    (setting.0, &setting.1)
+}
+
+/// From now on what the rules say goes wrong, and whoever started the hub is told so.
+fn go_wrong_on_purpose(hub: &Hub) {
+    banner::print_faults(hub.faults());
+    hub.faults().arm();
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -146,7 +146,12 @@ async fn a_second_delivery_has_no_second_effect() {
         counted.fetch_add(1, Ordering::Relaxed);
         Ok(())
     });
-    let subscription = Subscription::new(journalist, orders.clone(), clock.clone());
+    let subscription = Subscription::new(
+        journalist,
+        orders.clone(),
+        clock.clone(),
+        EventsConfig::default().retry_schedule(),
+    );
     let envelope =
         Arc::new(numbered("x", 1).into_envelope("orders", orders.ids().uuid(), clock.now()));
     let window = Arc::new(Window::new(8, 0));

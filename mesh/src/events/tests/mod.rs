@@ -9,6 +9,7 @@ mod failures;
 mod letters;
 mod lifecycle;
 mod postgres;
+mod rigged;
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 

@@ -7,5 +7,6 @@ mod in_process;
 mod probe;
 mod protected;
 mod remote;
+mod rigged;
 mod several;
 mod streams;

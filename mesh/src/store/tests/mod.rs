@@ -7,6 +7,7 @@ mod migrations;
 mod opening;
 mod postgres;
 mod reads;
+mod rigged;
 mod writes;
 
 use chrono::DateTime;
