@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     api::Api,
+    disk::{Filler, with_small_disk},
     engines::{Engines, Mode, Shop},
     mesh::{self, Size},
     process::{Finished, Launch, Process, run},
@@ -23,6 +24,7 @@ pub struct HubOptions {
     environment: Vec<(String, String)>,
     mode: Option<Mode>,
     size: Size,
+    disk_mib: Option<u32>,
 }
 
 impl HubOptions {
@@ -75,6 +77,15 @@ impl HubOptions {
             gateways,
             others: 1,
         };
+        self
+    }
+
+    /// In one process on its own files, on a disk of this size that goes away with the process. See
+    /// [`small_disks_refused`](crate::small_disks_refused).
+    #[must_use]
+    pub fn on_disk_of(mut self, mib: u32) -> Self {
+        self.mode = Some(Mode::Embedded);
+        self.disk_mib = Some(mib);
         self
     }
 
@@ -138,11 +149,19 @@ impl Hub {
             Mode::Embedded | Mode::Engines => vec![(mesh::GATEWAY.to_owned(), {
                 let mut environment = environment.clone();
                 let data = folder.path().join("data");
+                let wrapper = match options.disk_mib {
+                    Some(mib) => {
+                        std::fs::create_dir(&data)?;
+                        with_small_disk(&data, mib)
+                    }
+                    None => Vec::new(),
+                };
                 environment.push(("HUB_DATA_DIR".to_owned(), data.display().to_string()));
                 environment.push(("HUB_LISTEN".to_owned(), "127.0.0.1:0".to_owned()));
                 Launch {
                     folder: folder.path().to_owned(),
                     log: "hub.log".to_owned(),
+                    wrapper,
                     arguments: options.arguments.clone(),
                     environment,
                 }
@@ -344,6 +363,22 @@ impl Hub {
     /// There is no such process, or it does not come up.
     pub async fn start_member(&mut self, name: &str) -> anyhow::Result<()> {
         self.member(name)?.start().await
+    }
+
+    /// Sets an environment variable for processes that are started from now on.
+    pub fn set_environment(&mut self, key: &str, value: &str) {
+        let variable = (key.to_owned(), value.to_owned());
+        for member in &mut self.members {
+            member.launch.environment.push(variable.clone());
+        }
+    }
+
+    /// Fills the disk of a hub that has a small one.
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub fn fill_disk(&self) -> anyhow::Result<Filler> {
+        Filler::fill(self.pid(), &self.data_dir())
     }
 
     /// Runs another command of the binary on this hub's folder and address.

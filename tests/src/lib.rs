@@ -12,6 +12,7 @@
 
 mod api;
 mod balancer;
+mod disk;
 mod engines;
 mod hub;
 mod mesh;
@@ -20,6 +21,7 @@ mod redis;
 mod wait;
 
 pub use api::{Answer, Api, address, order_body};
+pub use disk::{Filler, small_disks_refused};
 pub use engines::{Engines, Mode, Shop};
 pub use hub::{Hub, HubOptions};
 pub use process::{Finished, run};

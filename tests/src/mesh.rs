@@ -137,6 +137,7 @@ pub(crate) async fn launches(
         let launch = Launch {
             folder: folder.to_owned(),
             log: format!("{name}.log"),
+            wrapper: Vec::new(),
             arguments: arguments.map(str::to_owned).to_vec(),
             environment,
         };

@@ -26,6 +26,8 @@ pub(crate) struct Launch {
     pub(crate) folder: PathBuf,
     /// Name of its log in the folder.
     pub(crate) log: String,
+    /// Words in front of the command.
+    pub(crate) wrapper: Vec<String>,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -70,6 +72,7 @@ impl Process {
         "#;
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "hub-guard", &launch.log])
+            .args(&launch.wrapper)
             .arg(binary()?)
             .args(&launch.arguments)
             .envs(launch.environment.iter().map(|(key, value)| (key, value)))

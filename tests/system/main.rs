@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod edge;
 mod faces;
+mod faults;
 mod fulfilment;
 mod gateways;
 mod grpc;
