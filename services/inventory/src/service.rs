@@ -1,10 +1,11 @@
 //! The RPCs of inventory.
 
 use contracts::hub::inventory::v1::{
-    BatchGetAvailabilityRequest, BatchGetAvailabilityResponse, GetProductInventoryRequest,
-    ListReservationsRequest, ListReservationsResponse, ListStockRequest, ListStockResponse,
-    ProductInventory, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
-    SetStockRequest, VariantInventory, inventory_service_server::InventoryService,
+    BatchGetAvailabilityRequest, BatchGetAvailabilityResponse, CommitOutcome, CommitRequest,
+    CommitResponse, GetProductInventoryRequest, ListReservationsRequest, ListReservationsResponse,
+    ListStockRequest, ListStockResponse, ProductInventory, ReleaseRequest, ReleaseResponse,
+    ReserveRequest, ReserveResponse, SetStockRequest, VariantInventory,
+    inventory_service_server::InventoryService,
 };
 use mesh::{
     CallContext, Failure, Paging,
@@ -14,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     cause::Cause,
-    domain::hold::Demand,
+    domain::hold::{Demand, HoldStatus},
     events::Means,
     store::{self, Line, Outcome, SetStock},
     wire,
@@ -169,6 +170,29 @@ impl InventoryService for InventoryHandler {
             .map_err(|error: StoreError| Failure::from(error))?;
         Ok(Response::new(ReleaseResponse {
             released: released.iter().map(wire::record).collect(),
+        }))
+    }
+
+    async fn commit(
+        &self,
+        request: Request<CommitRequest>,
+    ) -> Result<Response<CommitResponse>, Status> {
+        let moment = self.means.moment(Cause::call(&CallContext::of(&request)));
+        let CommitRequest { order_id } = request.into_inner();
+        let status = self
+            .store
+            .write(move |tx: Tx| async move { store::commit(&tx, &moment, &order_id).await })
+            .await
+            .map_err(|error: StoreError| Failure::from(error))?;
+        let outcome = match status {
+            HoldStatus::Committed | HoldStatus::Consumed => CommitOutcome::Held,
+            HoldStatus::Awaiting => CommitOutcome::Awaited,
+            HoldStatus::Held | HoldStatus::Released | HoldStatus::Expired | HoldStatus::Failed => {
+                CommitOutcome::Lost
+            }
+        };
+        Ok(Response::new(CommitResponse {
+            outcome: outcome.into(),
         }))
     }
 

@@ -538,6 +538,74 @@ async fn the_rpcs_of_the_saga_answer_what_the_ledger_says() {
     shop.check().await;
 }
 
+#[tokio::test]
+async fn a_commitment_says_whether_the_units_are_there() {
+    use contracts::hub::inventory::v1::{
+        CommitOutcome, CommitRequest, inventory_service_server::InventoryService,
+    };
+    use tonic::Request;
+
+    let shop = Shop::stocked(&[4]).await;
+    let handler = crate::service::InventoryHandler {
+        store: shop.store.clone(),
+        means: shop.means.clone(),
+    };
+    let commit = async |order: &str| {
+        let order_id = order.to_owned();
+        let request = Request::new(CommitRequest { order_id });
+        handler
+            .commit(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .outcome()
+    };
+    let expire = async || {
+        shop.means.clock.advance(Duration::from_secs(15 * 60));
+        sweep(&shop.store, &shop.means).await.unwrap();
+    };
+    shop.reserve("o-1", &[(0, 1)]).await;
+    for _ in 0..2 {
+        assert_eq!(commit("o-1").await, CommitOutcome::Held);
+    }
+    expire().await;
+    assert_eq!(shop.status("o-1").await, Some(HoldStatus::Committed));
+    shop.demand("o-1", Demand::Consume).await;
+    assert_eq!(commit("o-1").await, CommitOutcome::Held);
+
+    // Before the order is known: its hold will not expire.
+    assert_eq!(commit("o-2").await, CommitOutcome::Awaited);
+    shop.reserve("o-2", &[(0, 1)]).await;
+    assert_eq!(commit("o-2").await, CommitOutcome::Held);
+    shop.demand("o-2", Demand::Release).await;
+    assert_eq!(commit("o-2").await, CommitOutcome::Lost);
+
+    // A hold that has expired is taken again while there is stock.
+    shop.reserve("o-3", &[(0, 2)]).await;
+    shop.reserve("o-4", &[(0, 1)]).await;
+    expire().await;
+    assert_eq!(commit("o-3").await, CommitOutcome::Held);
+    shop.reserve("o-5", &[(0, 1)]).await;
+    assert_eq!(commit("o-4").await, CommitOutcome::Lost);
+    shop.check().await;
+}
+
+#[tokio::test]
+async fn who_was_told_that_a_hold_is_over_does_not_get_it_back() {
+    let shop = Shop::stocked(&[2]).await;
+    shop.reserve("o-1", &[(0, 1)]).await;
+    shop.means.clock.advance(Duration::from_secs(15 * 60));
+    sweep(&shop.store, &shop.means).await.unwrap();
+    assert_eq!(
+        shop.reserve("o-1", &[(0, 1)]).await,
+        Outcome::Refused { shortages: vec![] }
+    );
+    shop.demand("o-1", Demand::Commit).await;
+    assert_eq!(shop.status("o-1").await, Some(HoldStatus::Failed));
+    assert_eq!(shop.available(0).await, 2);
+    shop.check().await;
+}
+
 /// Something that reaches inventory about one of a few orders.
 #[derive(Clone, Debug)]
 enum Arrival {

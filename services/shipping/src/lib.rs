@@ -21,7 +21,7 @@ use mesh::{Hub, Service, StartError};
 use crate::{
     consumers::{Cancel, Dispatch, Schedule},
     domain::carriers::Carriers,
-    orders::OrdersService,
+    orders::{OrderBook, OrdersService},
     selection::{Agent, Selection},
     service::ShipmentsHandler,
 };
@@ -36,15 +36,17 @@ pub async fn register(hub: &Hub) -> Result<Service, StartError> {
     let carriers = Carriers::load().map_err(|error| StartError::other(NAME, error))?;
     let carriers = Arc::new(carriers);
     let store = hub.store(NAME, migrations::ALL).await?;
+    let orders: Arc<dyn OrderBook> = Arc::new(OrdersService::new(hub.channel()));
     let handler = ShipmentsHandler::new(
         store.clone(),
+        Arc::clone(&orders),
         hub.clock().clone(),
         hub.ids().clone(),
         &carriers,
     );
     let dispatch = Dispatch {
         store: store.clone(),
-        orders: Arc::new(OrdersService::new(hub.channel())),
+        orders,
         selection: Selection {
             carriers,
             adviser: Arc::new(Agent::new(hub.channel())),

@@ -1,11 +1,12 @@
-//! What shipping asks of orders: what goes where, and whether it still does.
+//! What shipping asks of orders: what goes where, whether it still does, and whether it may leave.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::hub::{
     orders::v1::{
-        GetOrderForFulfilmentRequest, ShippingMethod, order_service_client::OrderServiceClient,
+        GetOrderForFulfilmentRequest, HandOverOrderRequest, ShippingMethod,
+        order_service_client::OrderServiceClient,
     },
     r#type::v1::{Address, Money},
 };
@@ -41,6 +42,12 @@ pub struct Order {
 pub trait OrderBook: Send + Sync + 'static {
     /// The order as it is now.
     async fn order(&self, context: &CallContext, order_id: &str) -> Result<Order, Failure>;
+
+    /// Has it decided, for ever, that the goods of an order may leave. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// `INVALID_TRANSITION` when they must stay; anything else when it is not decided.
+    async fn hand_over(&self, context: &CallContext, order_id: &str) -> Result<(), Failure>;
 }
 
 /// The orders service.
@@ -84,5 +91,17 @@ impl OrderBook for OrdersService {
             shipping_address: order.shipping_address.unwrap_or_default(),
             open: order.open,
         })
+    }
+
+    async fn hand_over(&self, context: &CallContext, order_id: &str) -> Result<(), Failure> {
+        let request = HandOverOrderRequest {
+            order_id: order_id.to_owned(),
+        };
+        let context = context.as_service(NAME).within(DEADLINE);
+        self.0
+            .clone()
+            .hand_over_order(context.call(request))
+            .await?;
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     cause::Cause,
     domain::{carriers::Carriers, status::Status as ShipmentStatus},
+    orders::OrderBook,
     store::{self, Filter, Moment, ScanRefused, Scanned},
     wire,
 };
@@ -24,6 +25,8 @@ use crate::{
 /// Handles `ShipmentService`.
 pub struct ShipmentsHandler {
     store: Store,
+    /// Who decides whether goods may leave.
+    orders: Arc<dyn OrderBook>,
     clock: Clock,
     ids: Ids,
     /// The carriers as messages, with the counts of their rate cards.
@@ -32,13 +35,39 @@ pub struct ShipmentsHandler {
 
 impl ShipmentsHandler {
     /// Over `store`, with the rate cards.
-    pub fn new(store: Store, clock: Clock, ids: Ids, carriers: &Arc<Carriers>) -> Self {
+    pub fn new(
+        store: Store,
+        orders: Arc<dyn OrderBook>,
+        clock: Clock,
+        ids: Ids,
+        carriers: &Arc<Carriers>,
+    ) -> Self {
         Self {
             store,
+            orders,
             clock,
             ids,
             carriers: carriers.all().iter().map(wire::carrier).collect(),
         }
+    }
+
+    /// Asks orders whether a parcel that waits for its carrier may leave. What it decides is for ever and is
+    /// kept there: should this process end before the scan is noted, the carrier's next scan finds it.
+    async fn ask_for_leave(&self, context: &CallContext, shipment_id: &str) -> Result<(), Failure> {
+        let shipment = store::by_id(&self.store, shipment_id)
+            .await?
+            .ok_or_else(|| Failure::not_found("shipment", shipment_id))?;
+        if shipment.status != ShipmentStatus::LabelCreated {
+            // It has left, or is cancelled: what may follow is for the scan to say.
+            return Ok(());
+        }
+        let asked = self.orders.hand_over(context, &shipment.order_id).await;
+        asked.map_err(|failure| match failure.reason() {
+            Reason::InvalidTransition => failure
+                .with_metadata("allowed", ShipmentStatus::Cancelled.as_str())
+                .with_metadata("from", shipment.status.as_str()),
+            _ => failure,
+        })
     }
 
     /// The deliveries counted since the rate cards were written: on time and all, by carrier and service.
@@ -108,15 +137,19 @@ impl ShipmentService for ShipmentsHandler {
         &self,
         request: Request<UpdateShipmentStatusRequest>,
     ) -> Result<Response<Shipment>, Status> {
-        let moment = Moment {
-            now: self.clock.now(),
-            ids: self.ids.clone(),
-            cause: Cause::call(&CallContext::of(&request)),
-        };
+        let context = CallContext::of(&request);
         let request = request.into_inner();
         let id = request.shipment_id.clone();
         let to = wire::status_from_proto(request.new_status())
             .ok_or_else(|| Failure::invalid("new_status", "is required"))?;
+        if to == ShipmentStatus::PickedUp {
+            self.ask_for_leave(&context, &id).await?;
+        }
+        let moment = Moment {
+            now: self.clock.now(),
+            ids: self.ids.clone(),
+            cause: Cause::call(&context),
+        };
         let scanned = self
             .store
             .write(move |tx: Tx| async move {

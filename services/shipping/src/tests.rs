@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,10 +41,26 @@ use crate::{
     store,
 };
 
+/// What orders says to a carrier who comes for a parcel.
+#[derive(Clone, Debug, Default)]
+enum Leave {
+    #[default]
+    Granted,
+    /// The order was cancelled.
+    Refused,
+    /// Orders cannot be asked.
+    Away,
+    /// Granted, but staff cancel the shipment before the scan is noted.
+    TooLate(Store, store::Moment),
+}
+
 /// Every order goes to the same place.
 struct Book {
     open: AtomicBool,
     country: Mutex<&'static str>,
+    leave: Mutex<Leave>,
+    /// How often a carrier came.
+    asked: AtomicUsize,
 }
 
 #[async_trait]
@@ -66,6 +82,28 @@ impl OrderBook for Book {
             value: None,
             open: self.open.load(Ordering::SeqCst),
         })
+    }
+
+    async fn hand_over(&self, _: &CallContext, order_id: &str) -> Result<(), Failure> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let leave = self.leave.lock().unwrap().clone();
+        match leave {
+            Leave::Granted => Ok(()),
+            Leave::Refused => Err(Failure::conflict(
+                Reason::InvalidTransition,
+                "The goods of the order must stay.",
+            )),
+            Leave::Away => Err(Failure::unavailable("orders is away")),
+            Leave::TooLate(store, moment) => {
+                let id = order_id.to_owned();
+                store
+                    .write(move |tx: Tx| async move {
+                        store::close(&tx, &moment, &id, "damaged").await?;
+                        Ok::<_, Failure>(())
+                    })
+                    .await
+            }
+        }
     }
 }
 
@@ -129,9 +167,17 @@ impl World {
         let book = Arc::new(Book {
             open: AtomicBool::new(true),
             country: Mutex::new("US"),
+            leave: Mutex::default(),
+            asked: AtomicUsize::new(0),
         });
         let carriers = Arc::new(Carriers::load().unwrap());
-        let handler = ShipmentsHandler::new(store.clone(), clock.clone(), ids.clone(), &carriers);
+        let handler = ShipmentsHandler::new(
+            store.clone(),
+            Arc::clone(&book) as Arc<dyn OrderBook>,
+            clock.clone(),
+            ids.clone(),
+            &carriers,
+        );
         let dispatch = Dispatch {
             store,
             orders: Arc::clone(&book) as Arc<dyn OrderBook>,
@@ -318,6 +364,65 @@ async fn a_cancelled_order_does_not_travel() {
     world.cancel(&gone.to_string()).await;
     let shipment = world.of_order(&gone.to_string()).await.unwrap();
     assert_eq!(shipment.status(), ShipmentStatus::PickedUp);
+}
+
+#[tokio::test]
+async fn a_parcel_leaves_only_with_the_leave_of_orders() {
+    let world = World::new(None).await;
+    world.schedule(&order_id()).await;
+    let shipment = world.of_order(&order_id()).await.unwrap();
+    let asked = || world.book.asked.load(Ordering::SeqCst);
+
+    // Nothing is noted while nobody can decide: the carrier scans again.
+    *world.book.leave.lock().unwrap() = Leave::Away;
+    for _ in 0..2 {
+        let away = world.scan(&shipment, ShipmentStatus::PickedUp).await;
+        assert_eq!(Rendered::of(&away.unwrap_err()).reason, Reason::Unavailable);
+    }
+    *world.book.leave.lock().unwrap() = Leave::Refused;
+    let refused = world.scan(&shipment, ShipmentStatus::PickedUp).await;
+    let refused = Rendered::of(&refused.unwrap_err());
+    assert_eq!(refused.reason, Reason::InvalidTransition);
+    assert_eq!(refused.metadata["allowed"], "cancelled");
+    let waiting = world.of_order(&order_id()).await.unwrap();
+    assert_eq!(waiting.status(), ShipmentStatus::LabelCreated);
+    assert_eq!(waiting.events.len(), 1);
+    assert_eq!(world.events("ShipmentStatusUpdated").await, 0);
+
+    *world.book.leave.lock().unwrap() = Leave::Granted;
+    assert_eq!(asked(), 3);
+    for _ in 0..2 {
+        world
+            .scan(&shipment, ShipmentStatus::PickedUp)
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.events("ShipmentStatusUpdated").await, 1);
+    // Only who does not have it yet asks for it.
+    world
+        .scan(&shipment, ShipmentStatus::InTransit)
+        .await
+        .unwrap();
+    world
+        .scan(&shipment, ShipmentStatus::PickedUp)
+        .await
+        .unwrap_err();
+    assert_eq!(asked(), 4);
+}
+
+#[tokio::test]
+async fn a_shipment_that_is_cancelled_while_its_carrier_asks_stays() {
+    let world = World::new(None).await;
+    world.schedule(&order_id()).await;
+    let shipment = world.of_order(&order_id()).await.unwrap();
+    let moment = world.dispatch.moment(&Envelope::default());
+    *world.book.leave.lock().unwrap() = Leave::TooLate(world.dispatch.store.clone(), moment);
+    let late = world.scan(&shipment, ShipmentStatus::PickedUp).await;
+    let late = Rendered::of(&late.unwrap_err());
+    assert_eq!(late.reason, Reason::InvalidTransition);
+    assert_eq!(late.metadata["from"], "cancelled");
+    let shipment = world.of_order(&order_id()).await.unwrap();
+    assert_eq!(shipment.status(), ShipmentStatus::Cancelled);
 }
 
 #[tokio::test]

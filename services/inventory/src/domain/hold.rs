@@ -102,7 +102,8 @@ pub enum Move {
     Free(HoldStatus),
     /// The held units leave the stock.
     Ship,
-    /// Units that were given back have left the shelf all the same: they leave the free stock.
+    /// Units that were given back have left the shelf all the same: they leave the free stock. Orders lets
+    /// goods go only while they are committed, so this is for goods that left without its leave.
     ShipUnheld,
 }
 
@@ -113,7 +114,9 @@ pub const fn answer(status: Option<HoldStatus>, demand: Demand) -> Move {
         (Demand::Reserve, None) => Move::Take(Held),
         (Demand::Reserve, Some(Awaiting)) => Move::Take(Committed),
         (Demand::Reserve, Some(Held | Committed | Consumed)) => Move::Keep,
-        (Demand::Reserve, Some(Released | Expired | Failed)) => Move::Refuse,
+        // Whoever is told that nothing is held gives the order up: a payment must not bring it back.
+        (Demand::Reserve, Some(Expired)) => Move::Note(Failed),
+        (Demand::Reserve, Some(Released | Failed)) => Move::Refuse,
 
         (Demand::Commit, None) => Move::Note(Awaiting),
         (Demand::Commit, Some(Held)) => Move::Note(Committed),
@@ -171,6 +174,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Orders lets goods go when their hold is committed. From there only a release leads elsewhere, and to
+    /// there nothing leads after a refusal.
+    #[test]
+    fn what_was_refused_is_never_committed() {
+        for status in [HoldStatus::Released, HoldStatus::Failed] {
+            for demand in DEMANDS {
+                assert!(
+                    !matches!(
+                        answer(Some(status), demand),
+                        Move::Take(_) | Move::Note(HoldStatus::Committed | HoldStatus::Awaiting)
+                    ),
+                    "{status} {demand:?}"
+                );
+            }
+        }
+        assert_eq!(
+            answer(Some(HoldStatus::Expired), Demand::Reserve),
+            Move::Note(HoldStatus::Failed)
+        );
     }
 
     #[test]

@@ -56,6 +56,12 @@ pub async fn reserve(
         Move::Keep => Outcome::Held {
             reservations: held(tx, order_id, hold.as_ref()).await?,
         },
+        Move::Note(next) => {
+            note(tx, moment, order_id, next, "refused").await?;
+            Outcome::Refused {
+                shortages: Vec::new(),
+            }
+        }
         _ => Outcome::Refused {
             shortages: hold
                 .as_ref()
@@ -143,6 +149,16 @@ pub async fn perform(
         announce::released(tx, moment, order_id, &freed, reason).await?;
     }
     Ok(freed)
+}
+
+/// Makes the hold of a paid order last, as [`Demand::Commit`] does, and gives its state afterwards.
+///
+/// # Errors
+/// As [`reserve`].
+pub async fn commit(tx: &Tx, moment: &Moment, order_id: &str) -> Result<HoldStatus, StoreError> {
+    perform(tx, moment, order_id, Demand::Commit, "paid").await?;
+    let hold = hold_of(tx, order_id).await?;
+    Ok(hold.map_or(HoldStatus::Awaiting, |hold| hold.status))
 }
 
 /// Ends a hold whose time is over. Returns whether there was one.

@@ -9,7 +9,7 @@ mod views;
 
 use mesh::store::Migration;
 
-pub use holds::{due_holds, expire, perform, reserve};
+pub use holds::{commit, due_holds, expire, perform, reserve};
 pub use shelves::{NewVariant, SetStock, add_variants, set_stock};
 pub use terms::{Line, Moment, Outcome, Shortage};
 pub use views::{Reservation, VariantStock, product_stock, reservations_of, scarce, variant_stock};

@@ -5,6 +5,9 @@
 //! an order is a set of facts that only grows; status, waiting step and what has to be undone are
 //! functions of that set; and what has to be told to others follows from comparing the set before and
 //! after. Deadlines are facts too, once they pass: a timer adds `Cancelled`.
+//!
+//! One pair of facts excludes each other: `Cancelled` and `HandedOver`. Both are decided here, in the
+//! transaction that adds them, and never by an event: whichever comes first keeps the other out.
 
 use contracts::hub::orders::v1::{FulfillmentStatus, OrderStatus, PaymentStatus, SagaStep};
 
@@ -74,6 +77,8 @@ pub enum Fact {
     ShipmentPlanned,
     /// No carrier takes the order.
     ShipmentImpossible,
+    /// The goods may leave: the order is paid, its units are committed, and nobody gives it up any more.
+    HandedOver,
     /// The goods were seen on the way.
     Seen(Leg),
     /// The shipment will not travel (any further).
@@ -100,8 +105,22 @@ pub struct Facts {
     shipment_cancelled: bool,
     completed: bool,
     cancelled: bool,
+    handed_over: bool,
     leg: Leg,
     refunded: i64,
+}
+
+/// Whether the goods of an order may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// That was decided before.
+    Decided,
+    /// They may, once their stock is committed.
+    Possible,
+    /// Nobody has told of a payment yet.
+    Unpaid,
+    /// The order was given up.
+    GivenUp,
 }
 
 /// What others have to be told because of a new fact.
@@ -150,6 +169,11 @@ impl Facts {
             }
             Fact::ShipmentPlanned => self.planned = true,
             Fact::ShipmentImpossible => self.impossible = true,
+            Fact::HandedOver => {
+                self.reserved = true;
+                self.held_for_good = true;
+                self.handed_over = true;
+            }
             Fact::Seen(leg) => self.leg = self.leg.max(leg),
             Fact::ShipmentCancelled => self.shipment_cancelled = true,
             Fact::Completed => self.completed = true,
@@ -161,7 +185,7 @@ impl Facts {
     /// Whether stock is held and would have to be released.
     pub fn stock_held(&self) -> bool {
         let held = self.reserved && !self.hold_lost();
-        held && !self.released && !self.refused && self.leg == Leg::Home
+        held && !self.released && !self.refused && self.at_home()
     }
 
     /// Whether the hold ended and is not known to have come back.
@@ -184,11 +208,19 @@ impl Facts {
         self.refunded
     }
 
+    /// Whether the goods are here, and are not about to leave: nobody has let them go, or nobody came for them.
+    fn at_home(&self) -> bool {
+        self.leg == Leg::Home && (!self.handed_over || self.shipment_cancelled)
+    }
+
     /// How the order failed, if it did.
     fn failure(&self) -> Option<OrderStatus> {
         // A shipment that is cancelled because everything was refunded is not a failure of its own.
         let stranded = self.impossible || (self.shipment_cancelled && !self.refunded_everything);
-        if self.cancelled || stranded {
+        if self.handed_over {
+            // From then on only shipping, which has the parcel, can say that it does not travel.
+            stranded.then_some(OrderStatus::Cancelled)
+        } else if self.cancelled || stranded {
             Some(OrderStatus::Cancelled)
         } else if self.declined {
             Some(OrderStatus::PaymentFailed)
@@ -199,9 +231,9 @@ impl Facts {
         }
     }
 
-    /// Whether the order was refunded before the goods left: then they must not leave.
+    /// Whether the order was refunded before the goods were handed over: then they must not leave.
     fn refunded_at_home(&self) -> bool {
-        self.refunded_everything && self.leg == Leg::Home
+        self.refunded_everything && self.at_home()
     }
 
     /// Whether what was done for the order has to be undone.
@@ -229,9 +261,38 @@ impl Facts {
         self.failure().is_some()
     }
 
-    /// Whether customer or staff may still cancel: nothing has left, nothing has failed.
+    /// Whether customer or staff may still cancel: nothing was handed over, nothing has failed.
     pub fn may_cancel(&self) -> bool {
-        self.is_open() && self.leg == Leg::Home && !self.completed
+        self.is_open() && self.at_home() && !self.completed
+    }
+
+    /// Whether the goods may leave.
+    pub fn hand_over(&self) -> HandOver {
+        if self.undoing() {
+            HandOver::GivenUp
+        } else if !self.at_home() {
+            HandOver::Decided
+        } else if self.charged {
+            HandOver::Possible
+        } else {
+            HandOver::Unpaid
+        }
+    }
+
+    /// Whether the goods were let go and have not been seen on the way yet.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over && self.leg == Leg::Home && !self.undoing()
+    }
+
+    /// The statuses that may follow for an order that cannot be cancelled.
+    pub fn next_statuses(&self) -> &'static [OrderStatus] {
+        match self.status() {
+            OrderStatus::Processing => &[OrderStatus::Shipped],
+            OrderStatus::Shipped => &[OrderStatus::Delivered, OrderStatus::Refunded],
+            OrderStatus::Delivered => &[OrderStatus::Completed, OrderStatus::Refunded],
+            OrderStatus::Completed => &[OrderStatus::Refunded],
+            _ => &[],
+        }
     }
 
     /// Where the order is in its life.
@@ -247,7 +308,7 @@ impl Facts {
             OrderStatus::Delivered
         } else if self.leg > Leg::Home {
             OrderStatus::Shipped
-        } else if self.charged && self.planned && !self.hold_lost() {
+        } else if self.handed_over || (self.charged && self.planned && !self.hold_lost()) {
             OrderStatus::Processing
         } else if self.charged {
             OrderStatus::Paid
@@ -281,7 +342,7 @@ impl Facts {
             FulfillmentStatus::Cancelled
         } else if self.leg > Leg::Home {
             FulfillmentStatus::Shipped
-        } else if self.planned {
+        } else if self.planned || self.handed_over {
             FulfillmentStatus::Scheduled
         } else {
             FulfillmentStatus::Pending
@@ -296,10 +357,10 @@ impl Facts {
             } else {
                 SagaStep::Compensation
             }
-        } else if self.charged && self.leg == Leg::Home && self.hold_lost() {
+        } else if self.charged && self.at_home() && self.hold_lost() {
             // Paid after the hold had ended: inventory has to say whether it holds again.
             SagaStep::Reservation
-        } else if self.charged && (self.planned || self.leg > Leg::Home) {
+        } else if self.handed_over || (self.charged && (self.planned || self.leg > Leg::Home)) {
             SagaStep::Completed
         } else if self.charged {
             SagaStep::Shipment
@@ -365,12 +426,13 @@ impl Facts {
             completed: flag(10),
             cancelled: flag(11),
             held_for_good: flag(12),
+            handed_over: flag(13),
             leg: Leg::ALL.get(leg).copied().unwrap_or_default(),
             refunded,
         }
     }
 
-    fn flags(&self) -> [bool; 13] {
+    fn flags(&self) -> [bool; 14] {
         [
             self.reserved,
             self.refused,
@@ -385,6 +447,7 @@ impl Facts {
             self.completed,
             self.cancelled,
             self.held_for_good,
+            self.handed_over,
         ]
     }
 

@@ -4,8 +4,10 @@ mod access;
 mod checkout;
 mod create;
 mod follow;
+mod hand_over;
 mod imports;
 mod orders;
+mod refusals;
 mod sagas;
 
 pub(crate) use checkout::CheckoutHandler;

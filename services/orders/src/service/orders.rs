@@ -5,13 +5,13 @@ use contracts::hub::agents::v1::{
 };
 use contracts::hub::orders::v1::{
     CancelOrderRequest, CreateOrderRequest, GetOrderForFulfilmentRequest, GetOrderRequest,
-    GetOrderTrackingRequest, ImportOrdersRequest, ImportOrdersResponse, ImportPromoCodesRequest,
-    ImportPromoCodesResponse, ListMyOrdersRequest, ListOrdersRequest, ListOrdersResponse,
-    Order as WireOrder, OrderForFulfilment, OrderStatus, OrderTracking, StreamOrderEventsRequest,
-    order_service_server::OrderService,
+    GetOrderTrackingRequest, HandOverOrderRequest, ImportOrdersRequest, ImportOrdersResponse,
+    ImportPromoCodesRequest, ImportPromoCodesResponse, ListMyOrdersRequest, ListOrdersRequest,
+    ListOrdersResponse, Order as WireOrder, OrderForFulfilment, OrderStatus, OrderTracking,
+    StreamOrderEventsRequest, order_service_server::OrderService,
 };
 use mesh::{
-    CallContext, Channel, Failure, Paging, Reason, Shutdown,
+    CallContext, Channel, Failure, Paging, Shutdown,
     store::{StoreError, Tx},
 };
 use tonic::{Request, Response, Status};
@@ -20,15 +20,14 @@ use super::{
     access::{may_change, may_read},
     create::create,
     follow::{EventStream, Follower},
+    hand_over::hand_over,
     imports,
+    refusals::too_late,
 };
 use crate::{
     cause::Cause,
     checkout::Desk,
-    domain::{
-        order::{Order, status_name},
-        saga::Fact,
-    },
+    domain::{order::Order, saga::Fact},
     measures,
     store::{
         Key, News, OrderPage, advance, entries_after, facts_now, facts_of, find_order, list,
@@ -64,6 +63,14 @@ impl OrdersHandler {
         find_order(&self.desk.store, order_id)
             .await?
             .ok_or_else(|| Failure::not_found("order", order_id))
+    }
+
+    /// An order as the steps of the saga need it.
+    async fn for_fulfilment(&self, order_id: &str) -> Result<OrderForFulfilment, Failure> {
+        let order = self.order(order_id).await?;
+        let facts = facts_of(&self.desk.store, order_id).await?;
+        let open = facts.is_some_and(|facts| facts.is_open());
+        Ok(wire::for_fulfilment(&order, open))
     }
 
     async fn page(
@@ -117,7 +124,7 @@ impl OrdersHandler {
         self.desk
             .store
             .write(move |tx: Tx| async move {
-                // Decided inside: the parcel may have been picked up since the order was read.
+                // Decided inside: the goods may have been handed over since the order was read.
                 let facts = facts_now(&tx, &order_id)
                     .await?
                     .ok_or_else(|| Failure::not_found("order", &order_id))?;
@@ -125,12 +132,7 @@ impl OrdersHandler {
                     return Ok(());
                 }
                 if !facts.may_cancel() {
-                    let state = status_name(facts.status());
-                    return Err(Failure::conflict(
-                        Reason::InvalidTransition,
-                        format!("An order that is {state} cannot be cancelled."),
-                    )
-                    .with_metadata("status", state));
+                    return Err(too_late(&facts, "cancelled"));
                 }
                 advance(&tx, &moment, &order_id, news).await?;
                 tx.after_commit(|| measures::count_outcome("cancelled"));
@@ -291,12 +293,17 @@ impl OrderService for OrdersHandler {
         request: Request<GetOrderForFulfilmentRequest>,
     ) -> Result<Response<OrderForFulfilment>, Status> {
         let GetOrderForFulfilmentRequest { order_id } = request.into_inner();
-        let order = self.order(&order_id).await?;
-        let facts = facts_of(&self.desk.store, &order_id)
-            .await
-            .map_err(Failure::from)?;
-        let open = facts.is_some_and(|facts| facts.is_open());
-        Ok(Response::new(wire::for_fulfilment(&order, open)))
+        Ok(Response::new(self.for_fulfilment(&order_id).await?))
+    }
+
+    async fn hand_over_order(
+        &self,
+        request: Request<HandOverOrderRequest>,
+    ) -> Result<Response<OrderForFulfilment>, Status> {
+        let ctx = CallContext::of(&request);
+        let HandOverOrderRequest { order_id } = request.into_inner();
+        hand_over(&self.desk, &ctx, &order_id).await?;
+        Ok(Response::new(self.for_fulfilment(&order_id).await?))
     }
 
     async fn import_orders(

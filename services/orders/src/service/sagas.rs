@@ -11,6 +11,7 @@ use mesh::{
 };
 use tonic::{Request, Response, Status};
 
+use super::refusals::too_late;
 use crate::{
     announce,
     cause::Cause,
@@ -90,12 +91,7 @@ impl SagaHandler {
                     .await?
                     .ok_or_else(|| Failure::not_found("saga", &id))?;
                 if !facts.may_cancel() {
-                    let state = crate::domain::order::status_name(facts.status());
-                    return Err(Failure::conflict(
-                        Reason::InvalidTransition,
-                        format!("An order that is {state} cannot be given up."),
-                    )
-                    .with_metadata("status", state));
+                    return Err(too_late(&facts, "given up"));
                 }
                 let news = News {
                     fact: Some(Fact::Cancelled),

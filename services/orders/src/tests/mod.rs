@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod handing_over;
 mod neighbours;
 mod placing;
 mod saga;

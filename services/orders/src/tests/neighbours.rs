@@ -25,6 +25,8 @@ pub(super) struct Neighbours {
     pub(super) stock: Mutex<HashMap<u8, i64>>,
     /// Whether inventory is down.
     pub(super) inventory_down: Mutex<bool>,
+    /// Whether orders have their units; where nothing is said they do.
+    pub(super) committed: Mutex<Option<inventory::CommitOutcome>>,
 }
 
 /// Id of a variant of the stand-in catalog.
@@ -184,6 +186,13 @@ impl inventory_service_server::InventoryService for Neighbour {
             })
         });
         Ok(Response::new(inventory::BatchGetAvailabilityResponse { variants: variants.collect() }))
+    });
+    answered!(commit(inventory::CommitRequest) -> inventory::CommitResponse, |this, _message| {
+        if *this.inventory_down.lock() {
+            return Err(Status::unavailable("down"));
+        }
+        let outcome = this.committed.lock().unwrap_or(inventory::CommitOutcome::Held);
+        Ok(Response::new(inventory::CommitResponse { outcome: outcome.into() }))
     });
     uncalled! {
         get_product_inventory(inventory::GetProductInventoryRequest) -> inventory::ProductInventory;

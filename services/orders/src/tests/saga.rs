@@ -30,7 +30,7 @@ fn usd(amount: &str) -> Option<Money> {
 
 /// What other services can tell of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     Reserved,
     Refused,
     Released,
@@ -41,12 +41,13 @@ enum Told {
     Refunded,
     Scheduled,
     Unshippable,
+    Stranded,
     PickedUp,
     InTransit,
     Delivered,
 }
 
-const ALL: [Told; 13] = [
+const ALL: [Told; 14] = [
     Told::Reserved,
     Told::Refused,
     Told::Released,
@@ -57,6 +58,7 @@ const ALL: [Told; 13] = [
     Told::Refunded,
     Told::Scheduled,
     Told::Unshippable,
+    Told::Stranded,
     Told::PickedUp,
     Told::InTransit,
     Told::Delivered,
@@ -128,6 +130,7 @@ fn told(told: Told, order_id: &str) -> Envelope {
             order_id: order_id.clone(),
             reason: "No carrier goes there.".into(),
         }),
+        Told::Stranded => scan("cancelled"),
         Told::PickedUp => scan("picked_up"),
         Told::InTransit => scan("in_transit"),
         Told::Delivered => Data::DeliveryCompleted(events::DeliveryCompleted {
@@ -139,7 +142,7 @@ fn told(told: Told, order_id: &str) -> Envelope {
 }
 
 impl Shop {
-    async fn placed(&self) -> String {
+    pub(super) async fn placed(&self) -> String {
         *self.neighbours.lines.lock() = vec![(20, 1)];
         self.order(&self.customer("ada"), request())
             .await
@@ -147,13 +150,13 @@ impl Shop {
             .order_id
     }
 
-    async fn hears(&self, order_id: &str, list: &[Told]) {
+    pub(super) async fn hears(&self, order_id: &str, list: &[Told]) {
         for one in list {
             self.hear(&told(*one, order_id)).await;
         }
     }
 
-    async fn saga(&self, order_id: &str) -> Saga {
+    pub(super) async fn saga(&self, order_id: &str) -> Saga {
         let ctx = self.person(Role::Admin, "root");
         let request = GetSagaRequest {
             order_id: order_id.into(),
@@ -165,7 +168,7 @@ impl Shop {
             .into_inner()
     }
 
-    async fn cancellations(&self) -> usize {
+    pub(super) async fn cancellations(&self) -> usize {
         self.emitted()
             .await
             .iter()

@@ -143,6 +143,13 @@ impl orders::order_service_server::OrderService for Orders {
         Err(Status::unimplemented("not asked"))
     }
 
+    async fn hand_over_order(
+        &self,
+        _: Request<orders::HandOverOrderRequest>,
+    ) -> Result<Response<orders::OrderForFulfilment>, Status> {
+        Err(Status::unimplemented("not asked"))
+    }
+
     async fn import_orders(
         &self,
         _: Request<orders::ImportOrdersRequest>,

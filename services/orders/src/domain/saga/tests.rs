@@ -32,6 +32,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         Just(refund(true)),
         Just(Fact::ShipmentPlanned),
         Just(Fact::ShipmentImpossible),
+        Just(Fact::HandedOver),
         prop::sample::select(Leg::ALL.to_vec()).prop_map(Fact::Seen),
         Just(Fact::ShipmentCancelled),
         Just(Fact::Completed),
@@ -143,13 +144,84 @@ fn a_refund_stops_goods_that_have_not_left_and_no_others() {
 }
 
 #[test]
-fn an_order_can_be_cancelled_until_it_leaves() {
+fn an_order_can_be_cancelled_until_it_is_handed_over() {
     assert!(Facts::default().may_cancel());
     let processing = facts(&[Fact::Reserved, Fact::Charged, Fact::ShipmentPlanned]);
     assert!(processing.may_cancel());
+    assert!(!processing.learn(Fact::HandedOver).may_cancel());
     assert!(!processing.learn(Fact::Seen(Leg::PickedUp)).may_cancel());
     assert!(!processing.learn(Fact::Cancelled).may_cancel());
     assert!(!facts(&[Fact::Refused]).may_cancel());
+}
+
+#[test]
+fn goods_are_handed_over_once_they_are_paid_and_unless_the_order_was_given_up() {
+    assert_eq!(Facts::default().hand_over(), HandOver::Unpaid);
+    assert_eq!(facts(&[Fact::Reserved]).hand_over(), HandOver::Unpaid);
+    let paid = facts(&[Fact::Reserved, Fact::Charged]);
+    assert_eq!(paid.hand_over(), HandOver::Possible);
+    for end in [
+        Fact::Cancelled,
+        Fact::Declined,
+        Fact::Refused,
+        Fact::ShipmentImpossible,
+        Fact::ShipmentCancelled,
+        refund(true),
+    ] {
+        assert_eq!(paid.learn(end).hand_over(), HandOver::GivenUp, "{end:?}");
+    }
+    assert_eq!(paid.learn(refund(false)).hand_over(), HandOver::Possible);
+    let handed_over = paid.learn(Fact::HandedOver);
+    assert_eq!(handed_over.hand_over(), HandOver::Decided);
+    assert_eq!(
+        paid.learn(Fact::Seen(Leg::InTransit)).hand_over(),
+        HandOver::Decided
+    );
+}
+
+#[test]
+fn what_was_handed_over_waits_for_nothing_and_is_given_up_by_nobody() {
+    // Orders has not heard of the shipment yet: no deadline may end the order because of that.
+    let paid = facts(&[Fact::Reserved, Fact::Charged]);
+    assert_eq!(paid.step(), SagaStep::Shipment);
+    let handed_over = paid.learn(Fact::HandedOver);
+    assert_eq!(handed_over.step(), SagaStep::Completed);
+    assert_eq!(handed_over.time_out(), Timeout::Nothing);
+    assert_eq!(handed_over.status(), OrderStatus::Processing);
+    assert_eq!(
+        handed_over.fulfillment_status(),
+        FulfillmentStatus::Scheduled
+    );
+    assert!(!handed_over.decide(&paid).tell_cancelled);
+    // The end of a hold that was heard of late: inventory has committed it since.
+    assert_eq!(
+        handed_over.learn(Fact::HoldExpired).step(),
+        SagaStep::Completed
+    );
+    let refunded = handed_over.learn(refund(true));
+    assert_eq!(refunded.status(), OrderStatus::Refunded);
+    assert!(!refunded.decide(&handed_over).tell_cancelled);
+}
+
+#[test]
+fn a_parcel_that_nobody_came_for_is_undone_once_its_shipment_is_cancelled() {
+    let handed_over = facts(&[
+        Fact::Reserved,
+        Fact::Charged,
+        Fact::ShipmentPlanned,
+        Fact::HandedOver,
+    ]);
+    let stranded = handed_over.learn(Fact::ShipmentCancelled);
+    assert_eq!(stranded.status(), OrderStatus::Cancelled);
+    assert!(stranded.stock_held());
+    assert!(stranded.decide(&handed_over).tell_cancelled);
+    let undone = stranded.learn(Fact::Released).learn(refund(true));
+    assert_eq!(undone.step(), SagaStep::Compensated);
+    // Refunded first: then the stock has to come back all the same.
+    let refunded = handed_over.learn(refund(true));
+    let stranded = refunded.learn(Fact::ShipmentCancelled);
+    assert!(stranded.decide(&refunded).tell_cancelled);
+    assert_eq!(stranded.learn(Fact::Released).step(), SagaStep::Compensated);
 }
 
 #[test]
@@ -219,7 +291,12 @@ struct Luck {
     hold_expires_at: Option<usize>,
     staff_refunds_at: Option<usize>,
     picked_up_at: Option<usize>,
+    /// Shipping dies between the leave of orders and its own note of it; the carrier scans again at the end.
+    first_scan_lost: bool,
 }
+
+/// When a carrier whose scan got lost scans again.
+const SCANNED_AGAIN: usize = 39;
 
 /// Inventory, payments and shipping in the small, each idempotent per order and with its tombstone, as the
 /// contracts demand of the real ones.
@@ -392,10 +469,33 @@ impl World {
         if now(luck.staff_refunds_at) {
             self.give_back();
         }
-        if now(luck.picked_up_at) && self.shipment && !self.shipment_barred {
+        if now(luck.picked_up_at) || (luck.picked_up_at.is_some() && step == SCANNED_AGAIN) {
+            self.scan(luck, luck.first_scan_lost && step < SCANNED_AGAIN);
+        }
+    }
+
+    /// The carrier comes for the parcel, which it may take only if orders lets it go.
+    fn scan(&mut self, luck: &Luck, lost: bool) {
+        let waits = self.shipment && !self.shipment_barred && !self.shipped;
+        if waits && self.hands_over(luck) && !lost {
             self.shipped = true;
             self.say(Message::Heard(Fact::Seen(Leg::PickedUp)));
         }
+    }
+
+    /// Orders lets the goods go once inventory has committed them.
+    fn hands_over(&mut self, luck: &Luck) -> bool {
+        match self.facts.hand_over() {
+            HandOver::Decided => return true,
+            HandOver::Unpaid | HandOver::GivenUp => return false,
+            HandOver::Possible => {}
+        }
+        self.deliver(Receiver::Inventory, Message::Heard(Fact::Charged), luck);
+        let committed = self.held && self.hold_paid;
+        if committed {
+            self.learn(Fact::HandedOver);
+        }
+        committed
     }
 
     fn time_out(&mut self) {
@@ -444,6 +544,7 @@ fn lucks() -> impl Strategy<Value = Luck> {
         when(),
         when(),
         when(),
+        any::<bool>(),
     )
         .prop_map(
             |(
@@ -456,6 +557,7 @@ fn lucks() -> impl Strategy<Value = Luck> {
                 expire,
                 refund,
                 pickup,
+                first_scan_lost,
             )| Luck {
                 in_stock,
                 can_hold_again,
@@ -466,6 +568,7 @@ fn lucks() -> impl Strategy<Value = Luck> {
                 hold_expires_at: expire,
                 staff_refunds_at: refund,
                 picked_up_at: pickup,
+                first_scan_lost,
             },
         )
 }
@@ -525,6 +628,7 @@ proptest! {
             _ => {
                 prop_assert!(!world.charged || world.refunded, "money kept: {world:?}");
                 prop_assert!(!world.held, "stock kept: {world:?}");
+                prop_assert!(!world.shipped, "goods left for nothing: {world:?}");
             }
         }
     }
