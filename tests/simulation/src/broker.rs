@@ -193,10 +193,13 @@ fn send(state: &mut State, name: &'static str, id: u64) {
 
 fn deliver(world: &Arc<World>, name: &'static str, id: u64) {
     let taken = world.with(|state| {
-        let queue = state.broker.queues.get(name)?;
+        let queue = state.broker.queues.get_mut(name)?;
         let process = queue.process;
         let intake = queue.intake.clone()?;
         let message = queue.messages.get(&id)?.clone();
+        if state.bug == Some(Bug::AcknowledgeBeforeEffect) {
+            queue.messages.remove(&id);
+        }
         let kind = &message.envelope.event_type;
         let key = &message.envelope.ordering_key;
         state.note(format_args!("{name} gets {kind} of {key} as {id}"));

@@ -12,16 +12,22 @@ pub enum Bug {
     NoInbox,
     /// Inventory forgets that an order was cancelled before its reservation came.
     NoReservationTombstone,
+    /// Payments forgets that an order was cancelled before its charge came.
+    NoPaymentTombstone,
     /// The outbox counts an event as relayed although the broker does not have it.
     ConfirmBeforeStored,
+    /// The broker forgets a message when it is delivered, before the consumer has committed its effect.
+    AcknowledgeBeforeEffect,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::NoInbox,
         Self::NoReservationTombstone,
+        Self::NoPaymentTombstone,
         Self::ConfirmBeforeStored,
+        Self::AcknowledgeBeforeEffect,
     ];
 
     fn on_disks(self) -> &'static [(Role, &'static str)] {
@@ -40,7 +46,12 @@ impl Bug {
                 "CREATE TRIGGER planted_bug AFTER INSERT ON holds WHEN NEW.status = 'released' BEGIN \
                  DELETE FROM holds WHERE order_id = NEW.order_id; END",
             )],
-            Self::ConfirmBeforeStored => &[],
+            Self::NoPaymentTombstone => &[(
+                Role::Payments,
+                "CREATE TRIGGER planted_bug AFTER INSERT ON payments WHEN NEW.currency = '' BEGIN \
+                 DELETE FROM payments WHERE order_id = NEW.order_id; END",
+            )],
+            Self::ConfirmBeforeStored | Self::AcknowledgeBeforeEffect => &[],
         }
     }
 

@@ -74,6 +74,18 @@ pub(crate) const AUDIT: &str = "\
         INSERT INTO audited_effects VALUES (NEW.consumer, NEW.event_id, 1) \
         ON CONFLICT DO UPDATE SET times = times + 1; END;";
 
+/// Notes every attempt to charge an order that begins after payments has taken the order's end.
+pub(crate) const AUDIT_OF_PAYMENTS: &str = "\
+    CREATE TABLE audited_ends (order_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID; \
+    CREATE TABLE audited_late_attempts (order_id TEXT NOT NULL); \
+    CREATE TRIGGER audit_tombstones AFTER INSERT ON payments WHEN NEW.closed BEGIN \
+        INSERT INTO audited_ends VALUES (NEW.order_id) ON CONFLICT DO NOTHING; END; \
+    CREATE TRIGGER audit_ends AFTER UPDATE OF closed ON payments WHEN NEW.closed BEGIN \
+        INSERT INTO audited_ends VALUES (NEW.order_id) ON CONFLICT DO NOTHING; END; \
+    CREATE TRIGGER audit_attempts AFTER UPDATE OF attempts ON payments BEGIN \
+        INSERT INTO audited_late_attempts SELECT order_id FROM audited_ends \
+        WHERE order_id = NEW.order_id; END;";
+
 /// Why the world is not calm yet; nothing when every saga has ended and nothing is on its way.
 pub(crate) fn unrest(world: &World) -> Option<String> {
     world.with(|state| look_for_unrest(state).unwrap_or_else(|error| Some(error.to_string())))
@@ -82,6 +94,9 @@ pub(crate) fn unrest(world: &World) -> Option<String> {
 fn look_for_unrest(state: &mut State) -> Result<Option<String>, StoreError> {
     if state.shopping > 0 {
         return Ok(Some(format!("{} shoppers are not done", state.shopping)));
+    }
+    if state.carrying {
+        return Ok(Some("the carriers are not done".to_owned()));
     }
     let waiting = state.broker.waiting();
     if waiting > 0 {
@@ -149,6 +164,7 @@ fn examine(state: &mut State, found: &mut Vec<String>) -> Result<(), StoreError>
     never_oversold(state, found)?;
     goods_are_where_they_belong(state, found)?;
     money_is_conserved(state, found)?;
+    nobody_pays_for_what_has_ended(state, found)?;
     no_order_is_lost(state, found)?;
     effects_happen_once(state, found)
 }
@@ -235,9 +251,7 @@ fn never_oversold(state: &State, found: &mut Vec<String>) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Orders that go through have their goods and their parcel, and nobody else has either. One race nobody can
-/// win by software: the carrier takes the parcel in the moment in which its order is cancelled. Then the money
-/// goes back, and the goods are on record as gone.
+/// Orders that go through have their goods and their parcel, and nobody else has either.
 fn goods_are_where_they_belong(state: &State, found: &mut Vec<String>) -> Result<(), StoreError> {
     let holds = by_order(state, Role::Inventory, "SELECT order_id, status FROM holds")?;
     let shipments = by_order(
@@ -257,9 +271,6 @@ fn goods_are_where_they_belong(state: &State, found: &mut Vec<String>) -> Result
             "processing" => hold == "committed" && shipment == "label_created",
             "shipped" => hold == "consumed" && travels && shipment != "delivered",
             "delivered" | "completed" => hold == "consumed" && shipment == "delivered",
-            // A known gap: when the units were sold again meanwhile, inventory logs that they are gone and
-            // keeps counting them.
-            "cancelled" if travels => matches!(hold, "consumed" | "released"),
             "cancelled" | "payment_failed" | "out_of_stock" | "refunded" => {
                 !held && hold != "consumed" && matches!(shipment, "none" | "cancelled")
             }
@@ -337,6 +348,24 @@ fn money_is_conserved(state: &mut State, found: &mut Vec<String>) -> Result<(), 
         if balance.captured != balance.refunded {
             found.push(format!("order {id} does not exist, and paid {balance:?}"));
         }
+    }
+    Ok(())
+}
+
+/// The money of an order that has ended would go back in the end, but it must not be taken at all.
+fn nobody_pays_for_what_has_ended(
+    state: &State,
+    found: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    for row in rows(
+        state,
+        Role::Payments,
+        "SELECT DISTINCT order_id FROM audited_late_attempts ORDER BY order_id",
+    )? {
+        let id: String = row.get("order_id")?;
+        found.push(format!(
+            "payments began to charge order {id} after it had taken the order's end"
+        ));
     }
     Ok(())
 }

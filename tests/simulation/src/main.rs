@@ -144,7 +144,10 @@ fn simulate(arguments: &Arguments) -> anyhow::Result<()> {
     let failed = failed.lock().ok().and_then(|mut failed| failed.take());
     match failed {
         None => Ok(()),
-        Some((_, Some(error))) => Err(error),
+        Some((seed, Some(error))) => Err(error.context(format!(
+            "seed {seed} cannot be simulated; replay: {}",
+            arguments.command(seed)
+        ))),
         Some((seed, None)) => {
             // The same again, this time with a record to read.
             show(arguments, &run(seed, arguments.plan(), Keep::Tail)?);

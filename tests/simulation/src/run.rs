@@ -156,7 +156,10 @@ impl Driver {
             Role::ALL
                 .into_iter()
                 .filter(|role| *role != Role::Edge)
-                .try_for_each(|role| state.disk(role).batch(invariants::AUDIT))
+                .try_for_each(|role| state.disk(role).batch(invariants::AUDIT))?;
+            state
+                .disk(Role::Payments)
+                .batch(invariants::AUDIT_OF_PAYMENTS)
         })?;
         Ok(())
     }
@@ -170,6 +173,7 @@ impl Driver {
             self.spawn(0, shop.shop(number, rounds))?;
         }
         let carriers = self.shop()?;
+        self.world.with(|state| state.carrying = true);
         self.spawn(0, carriers.carry())?;
         Ok(())
     }

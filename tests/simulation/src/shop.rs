@@ -1,6 +1,6 @@
 //! Who uses the shop: staff who fill it, shoppers who try again, carriers who scan parcels, an operator.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use contracts::hub::{
     cart::v1::{AddCartItemRequest, cart_service_client::CartServiceClient},
@@ -13,7 +13,8 @@ use contracts::hub::{
         order_service_client::OrderServiceClient,
     },
     shipping::v1::{
-        ShipmentStatus, UpdateShipmentStatusRequest, shipment_service_client::ShipmentServiceClient,
+        Shipment, ShipmentStatus, UpdateShipmentStatusRequest,
+        shipment_service_client::ShipmentServiceClient,
     },
     r#type::v1::Address,
 };
@@ -265,12 +266,12 @@ impl Shop {
         });
     }
 
-    /// The carriers: scan parcels until the faults stop.
+    /// The carriers: scan parcels until the faults stop. Where nobody could say whether a parcel may be taken,
+    /// they come again, at last when the faults have stopped.
     pub async fn carry(self) {
         let mut dice = Dice::new(self.world.seed() ^ 0xca22_1e25);
-        let staff = self.person(Rank::Staff, "carrier");
-        let client = ShipmentServiceClient::new(self.channel());
         let disk = self.world.with(|state| state.disk(Role::Shipping));
+        let mut unanswered = BTreeSet::new();
         while !self.world.with(|state| state.healing) {
             self.hub.clock().sleep(Duration::from_secs(4)).await;
             let on_the_way = disk.query(
@@ -292,18 +293,49 @@ impl Shop {
                 let Ok(shipment_id) = row.get::<String>("shipment_id") else {
                     continue;
                 };
-                let scan = UpdateShipmentStatusRequest {
-                    shipment_id,
-                    new_status: next.into(),
-                    ..UpdateShipmentStatusRequest::default()
-                };
-                // A scan that fails is made again another time.
-                let _ = client
-                    .clone()
-                    .update_shipment_status(staff.call(scan))
-                    .await;
+                match self.scan(&shipment_id, next).await {
+                    Err(status) if !is_final(&status) && next == ShipmentStatus::PickedUp => {
+                        unanswered.insert(shipment_id);
+                    }
+                    _ => {
+                        unanswered.remove(&shipment_id);
+                    }
+                }
             }
         }
+        for shipment_id in unanswered {
+            let scanned = self
+                .patiently(&mut dice, || {
+                    self.scan(&shipment_id, ShipmentStatus::PickedUp)
+                })
+                .await;
+            if let Err(status) = scanned
+                && !is_final(&status)
+            {
+                self.world.with(|state| {
+                    state.violations.push(format!(
+                        "nobody decides about parcel {shipment_id}: {status}"
+                    ));
+                });
+            }
+        }
+        self.world.with(|state| state.carrying = false);
+    }
+
+    async fn scan(
+        &self,
+        shipment_id: &str,
+        new_status: ShipmentStatus,
+    ) -> Result<Response<Shipment>, Status> {
+        let staff = self.person(Rank::Staff, "carrier");
+        let request = UpdateShipmentStatusRequest {
+            shipment_id: shipment_id.to_owned(),
+            new_status: new_status.into(),
+            ..UpdateShipmentStatusRequest::default()
+        };
+        ShipmentServiceClient::new(self.channel())
+            .update_shipment_status(staff.call(request))
+            .await
     }
 }
 

@@ -114,6 +114,8 @@ pub struct State {
     pub(crate) violations: Vec<String>,
     /// Shoppers who are not done.
     pub(crate) shopping: usize,
+    /// Whether the carriers still have something to scan.
+    pub(crate) carrying: bool,
     /// Whether faults have stopped.
     pub(crate) healing: bool,
     pub(crate) commands: Vec<Command>,
@@ -197,6 +199,7 @@ impl World {
                 bug,
                 violations: Vec::new(),
                 shopping: 0,
+                carrying: false,
                 healing: false,
                 commands: Vec::new(),
                 calls: 0,

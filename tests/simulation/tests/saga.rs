@@ -82,3 +82,39 @@ fn a_reservation_without_tombstone_is_caught() {
 fn a_confirmation_of_what_was_not_stored_is_caught() {
     is_caught(Bug::ConfirmBeforeStored);
 }
+
+#[test]
+fn a_charge_without_tombstone_is_caught() {
+    is_caught(Bug::NoPaymentTombstone);
+}
+
+#[test]
+fn an_acknowledgement_before_the_effect_is_caught() {
+    is_caught(Bug::AcknowledgeBeforeEffect);
+}
+
+/// What a continuous integration relies on.
+#[test]
+fn a_broken_invariant_fails_the_command_and_names_the_seed() {
+    let command = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_simulation"))
+            .args(["--per-run", "60", "--threads", "1"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let sound = command(&["--checkouts", "60", "--fair"]);
+    assert!(sound.status.success(), "{sound:?}");
+    let broken = command(&["--checkouts", "600", "--bug", "no-inbox"]);
+    assert!(!broken.status.success());
+    let (said, error) = (
+        String::from_utf8_lossy(&broken.stdout),
+        String::from_utf8_lossy(&broken.stderr),
+    );
+    assert!(said.contains("BROKEN: "), "{said}");
+    assert!(
+        said.contains("--replay --per-run 60 --bug no-inbox"),
+        "{said}"
+    );
+    assert!(error.contains("seed "), "{error}");
+}
