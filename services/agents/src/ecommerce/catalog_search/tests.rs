@@ -60,7 +60,7 @@ async fn shop() -> Shop {
         .unwrap();
     let state = Arc::new(State::new(folder.path().join("index"), clock));
     let mut indexer = Indexer::new(Arc::clone(&state), store.clone());
-    indexer.catch_up().await;
+    catch_up_to(&mut indexer, &state, products.len()).await;
     Shop {
         state,
         store,
@@ -260,7 +260,7 @@ async fn what_is_removed_or_sold_out_is_no_longer_found_so() {
         })
         .await
         .unwrap();
-    shop.indexer.catch_up().await;
+    catch_up_to(&mut shop.indexer, &shop.state, shop.products.len() - 1).await;
     let everything = shop.search(&SearchRequest::default());
     assert_eq!(everything.found.total as usize, shop.products.len() - 1);
     let in_stock = shop.search(&SearchRequest {
