@@ -213,6 +213,21 @@ pub fn restore(folder: &Path, data: &Path) -> Result<Manifest, BackupError> {
     Ok(manifest)
 }
 
+/// Moves a backup, also to another disk.
+///
+/// # Errors
+/// `to` cannot be written; `from` is then still whole.
+pub fn relocate(from: &Path, to: &Path) -> Result<(), BackupError> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(|source| io_error(parent, source))?;
+    }
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    copy(from, to, DEPTH)?;
+    fs::remove_dir_all(from).map_err(|source| io_error(from, source))
+}
+
 /// Copies a file, or a folder with what is in it. What is not there is not copied.
 fn copy(from: &Path, to: &Path, depth: usize) -> Result<(), BackupError> {
     if from.is_dir() && depth > 0 {
@@ -381,6 +396,23 @@ mod tests {
         }
         stop.cancel();
         moving.await.unwrap();
+    }
+
+    /// `/dev/shm` is another file system where there is one.
+    #[tokio::test]
+    async fn a_backup_can_be_moved_to_another_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let (hub, _, _) = hub(&folder.path().join("data")).await;
+        let (here, there) = (
+            folder.path().join("backup"),
+            other.unwrap().keep().join("deep/backup"),
+        );
+        let manifest = create(&hub, &here).await.unwrap();
+        relocate(&here, &there).unwrap();
+        assert!(!here.exists());
+        assert_eq!(verify(&there).unwrap(), manifest);
+        fs::remove_dir_all(there.parent().unwrap().parent().unwrap()).unwrap();
     }
 
     #[tokio::test]

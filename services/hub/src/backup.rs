@@ -1,7 +1,5 @@
 //! `hub backup` and `hub restore`.
 
-use std::{fs, io, path::Path};
-
 use anyhow::{Context, ensure};
 use contracts::hub::admin::v1::{CreateBackupRequest, admin_service_client::AdminServiceClient};
 use mesh::{backup, config::HubSettings};
@@ -41,7 +39,7 @@ pub async fn backup(settings: &Settings, options: &BackupOptions) -> anyhow::Res
                     .await,
             )?;
             let there = data.join("backups").join(&made.name);
-            carry(&there, &options.out)
+            backup::relocate(&there, &options.out)
                 .with_context(|| format!("the backup stays in {}", there.display()))?;
         }
     }
@@ -53,30 +51,6 @@ pub async fn backup(settings: &Settings, options: &BackupOptions) -> anyhow::Res
         manifest.bytes(),
         manifest.taken_at.to_rfc3339()
     );
-    Ok(())
-}
-
-/// Moves a folder, also to another disk.
-fn carry(from: &Path, to: &Path) -> io::Result<()> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if fs::rename(from, to).is_ok() {
-        return Ok(());
-    }
-    copy(from, to)?;
-    fs::remove_dir_all(from)
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if !from.is_dir() {
-        return fs::copy(from, to).map(drop);
-    }
-    mesh::private::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
-        let name = entry?.file_name();
-        copy(&from.join(&name), &to.join(&name))?;
-    }
     Ok(())
 }
 
