@@ -42,6 +42,6 @@ pub use money::{Currency, Money, MoneyError, Rate};
 pub use page::Paging;
 pub use policy::{MethodPolicy, PolicyTable};
 pub use principal::{Principal, Role, User};
-pub use rpc::{CallContext, Channel, Client};
+pub use rpc::{CallContext, Channel, Client, TargetChannel};
 pub use service::{BoxError, Service, ServiceBuilder, Shutdown, StartError};
 pub use telemetry::TraceContext;

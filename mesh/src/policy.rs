@@ -7,7 +7,7 @@
 mod graph;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +16,8 @@ use contracts::hub::options::v1 as options;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor, Value,
 };
+
+use crate::rpc::name_in;
 
 pub use graph::{CallGraph, Caller, CallerKind};
 pub use options::{Idempotency, Ownership, Priority, RateClass, Retry, Role};
@@ -38,7 +40,7 @@ pub struct Target {
     pub name: String,
     /// Default port of its gRPC listener.
     pub port: u16,
-    /// Full names of the RPC services that belong to it; the edge has none.
+    /// Full names of the RPC services that belong to it alone; the edge has none.
     pub services: Vec<String>,
 }
 
@@ -56,7 +58,7 @@ pub struct CachePolicy {
 pub struct MethodPolicy {
     /// `/hub.orders.v1.OrderService/GetOrder`.
     pub path: String,
-    /// `hub.orders.v1.OrderService`.
+    /// `hub.orders.v1.OrderService`; with `@` and the target behind it where every target has the service.
     pub service: String,
     /// `GetOrder`.
     pub method: String,
@@ -104,6 +106,16 @@ impl MethodPolicy {
         self.path.trim_start_matches('/')
     }
 
+    /// The policy of an RPC that every target has, as that of its own target.
+    fn in_target(self) -> Self {
+        let service = name_in(&self.service, &self.target);
+        Self {
+            path: format!("/{service}/{}", self.method),
+            service,
+            ..self
+        }
+    }
+
     /// Whether the call is one message in and one message out.
     pub fn is_unary(&self) -> bool {
         !self.client_streaming && !self.server_streaming
@@ -137,7 +149,8 @@ impl PolicyTable {
             http: extension("google.api.http")?,
         };
         let mut problems = Vec::new();
-        let mut methods = HashMap::new();
+        let mut methods: HashMap<String, MethodPolicy> = HashMap::new();
+        let mut everywhere = Vec::new();
         let mut targets: BTreeMap<String, Target> = BTreeMap::new();
         let mut callers = Vec::new();
         for file in pool.files() {
@@ -162,6 +175,10 @@ impl PolicyTable {
             if !service.package_name().starts_with("hub.") {
                 continue;
             }
+            if reader.is_everywhere(&service) {
+                everywhere.push(service);
+                continue;
+            }
             let Some(target) = reader.target(&service) else {
                 problems.push(format!("service {} has no target", service.full_name()));
                 continue;
@@ -177,13 +194,46 @@ impl PolicyTable {
             ));
             for method in service.methods() {
                 match reader.method(&method, &target) {
+                    Ok(policy) => drop(methods.insert(policy.path.clone(), policy)),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        let callees = targets
+            .values()
+            .filter(|target| !target.services.is_empty());
+        let callees: Vec<&str> = callees.map(|target| target.name.as_str()).collect();
+        for method in everywhere
+            .iter()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+        {
+            for target in &callees {
+                match reader.method(&method, target) {
                     Ok(policy) => {
-                        methods.insert(policy.path.clone(), Arc::new(policy));
+                        let policy = policy.in_target();
+                        methods.insert(policy.path.clone(), policy);
                     }
                     Err(problem) => problems.push(problem),
                 }
             }
         }
+        let spread = Spread {
+            everywhere: everywhere
+                .iter()
+                .map(ServiceDescriptor::full_name)
+                .collect(),
+            targets: &callees,
+        };
+        for caller in &mut callers {
+            caller.calls = spread.calls(&caller.calls);
+        }
+        let methods: HashMap<String, Arc<MethodPolicy>> = methods
+            .into_iter()
+            .map(|(path, mut policy)| {
+                policy.calls = spread.calls(&policy.calls);
+                (path, Arc::new(policy))
+            })
+            .collect();
         let graph = CallGraph::new(&methods, callers, &mut problems);
         if !problems.is_empty() {
             problems.sort();
@@ -236,6 +286,30 @@ impl PolicyTable {
     }
 }
 
+/// What a declared call of a service that every target has stands for.
+struct Spread<'a> {
+    everywhere: HashSet<&'a str>,
+    targets: &'a [&'a str],
+}
+
+impl Spread<'_> {
+    fn calls<'c, C>(&self, declared: &'c C) -> C
+    where
+        &'c C: IntoIterator<Item = &'c String>,
+        C: FromIterator<String>,
+    {
+        let spread = |call: &String| match call.split_once('/') {
+            Some((service, method)) if self.everywhere.contains(service) => self
+                .targets
+                .iter()
+                .map(|target| format!("{}/{method}", name_in(service, target)))
+                .collect(),
+            _ => vec![call.clone()],
+        };
+        declared.into_iter().flat_map(spread).collect()
+    }
+}
+
 struct Reader {
     policy: ExtensionDescriptor,
     target: ExtensionDescriptor,
@@ -248,6 +322,10 @@ struct Reader {
 impl Reader {
     fn target(&self, service: &ServiceDescriptor) -> Option<Target> {
         target_of(read(&service.options(), &self.target)?)
+    }
+
+    fn is_everywhere(&self, service: &ServiceDescriptor) -> bool {
+        read::<options::Target>(&service.options(), &self.target).is_some_and(|target| target.every)
     }
 
     fn method(&self, method: &MethodDescriptor, target: &str) -> Result<MethodPolicy, String> {

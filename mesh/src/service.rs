@@ -11,7 +11,7 @@ use crate::{
     config::ConfigError,
     events::{BusError, Consumer},
     policy::PolicyError,
-    rpc::{InvalidPeer, RegisterError, RpcService},
+    rpc::{InvalidPeer, OfTarget, RegisterError, RpcService, name_in},
     store::{Store, StoreError},
     tls::TlsError,
     validation::RuleError,
@@ -95,7 +95,7 @@ impl StartError {
 /// A service, ready to be started by [`Hub::start`](crate::Hub::start).
 pub struct Service {
     pub(crate) name: &'static str,
-    pub(crate) rpcs: Vec<(&'static str, Box<dyn RpcService>)>,
+    pub(crate) rpcs: Vec<(String, Box<dyn RpcService>)>,
     pub(crate) stores: Vec<Store>,
     pub(crate) consumers: Vec<(Arc<dyn Consumer>, Option<Store>)>,
     pub(crate) tasks: Vec<Task>,
@@ -146,6 +146,23 @@ impl Service {
         self.name
     }
 
+    /// Adds the target's own server of a service that every target has.
+    #[must_use]
+    pub fn with_rpc_of_target<S>(mut self, server: S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let name = name_in(S::NAME, self.name);
+        self.rpcs.push((name, Box::new(OfTarget(server))));
+        self
+    }
+
     /// Its consumers of events.
     pub fn consumers(&self) -> impl Iterator<Item = &dyn Consumer> {
         self.consumers.iter().map(|(consumer, _)| consumer.as_ref())
@@ -183,7 +200,9 @@ impl ServiceBuilder {
             + 'static,
         S::Future: Send + 'static,
     {
-        self.service.rpcs.push((S::NAME, Box::new(server)));
+        self.service
+            .rpcs
+            .push((S::NAME.to_owned(), Box::new(server)));
         self
     }
 

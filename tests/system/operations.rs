@@ -1,9 +1,9 @@
 //! What operators rely on: health, metrics, limits, and an orderly end.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::{Answer, Hub, HubOptions, Mode, eventually, order_body};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,11 +35,23 @@ async fn a_serving_hub_is_live_ready_and_healthy() {
         .await
         .expect(200);
     assert_eq!(health["status"], "healthy", "{health}");
-    // Each process of a mesh tells of its own parts.
-    if hub().await.mode() != Mode::Mesh {
-        let parts = health["components"].as_array().unwrap();
-        assert!(parts.len() > 8, "{health}");
+    let parts = health["components"].as_array().unwrap();
+    for store in ["identity", "catalog", "orders", "inventory", "payments"] {
+        let of_store = |part: &&Value| part["kind"] == "database" && part["name"] == store;
+        assert_eq!(
+            parts.iter().filter(of_store).count(),
+            1,
+            "{store}: {health}"
+        );
     }
+    let processes: BTreeSet<&str> = parts.iter().map(|part| id(part, "process")).collect();
+    // The edge is not asked.
+    let expected = if hub().await.mode() == Mode::Mesh {
+        5
+    } else {
+        1
+    };
+    assert_eq!(processes.len(), expected, "{processes:?}");
 }
 
 #[tokio::test]

@@ -139,6 +139,14 @@ impl DeadLetters {
         }
     }
 
+    /// Those that the store called `name` keeps.
+    #[must_use]
+    pub fn of_store(&self, name: &str) -> Self {
+        let mut of_store = self.clone();
+        of_store.stores.retain(|store| store.name() == name);
+        of_store
+    }
+
     /// Dead letters, newest first.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! events, close stores; each step leaves behind only what the next ones can still finish.
 
 use std::{
+    collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use super::Hub;
 use crate::{
     events,
     health::{Component, Need, Phase},
-    rpc::acting_as,
+    rpc::{acting_as, contract_name},
     service::{BoxError, Reach, Service, StartError, Task},
     telemetry,
 };
@@ -47,7 +48,7 @@ impl Hub {
                 inner.parts.lock().reach = Reach::All;
             }
             for (name, rpc) in service.rpcs {
-                self.registry().register(name, rpc)?;
+                self.registry().register(&name, rpc)?;
             }
             for store in service.stores {
                 let mut stores = inner.stores.lock().await;
@@ -94,7 +95,7 @@ impl Hub {
         for name in self.reachable_services() {
             inner
                 .reporter
-                .set_service_status(name, ServingStatus::Serving)
+                .set_service_status(&name, ServingStatus::Serving)
                 .await;
         }
         Ok(())
@@ -129,14 +130,16 @@ impl Hub {
     }
 
     /// Names of the RPC services whose health this process tells; the empty one is the process itself.
-    fn reachable_services(&self) -> Vec<&str> {
+    fn reachable_services(&self) -> BTreeSet<String> {
         let registry = self.registry();
-        let mut names = match self.0.parts.lock().reach {
+        let names: Vec<&str> = match self.0.parts.lock().reach {
             Reach::Own => registry.local_services().collect(),
-            Reach::All => registry.all_services().collect::<Vec<_>>(),
+            Reach::All => registry.all_services().collect(),
         };
-        names.push("");
-        names
+        let names = names
+            .into_iter()
+            .map(|name| contract_name(name).into_owned());
+        names.chain([String::new()]).collect()
     }
 
     /// Reports not ready, and goes on serving: balancers and callers need a moment to notice. Doing it
@@ -153,7 +156,7 @@ impl Hub {
         for name in self.reachable_services() {
             inner
                 .reporter
-                .set_service_status(name, ServingStatus::NotServing)
+                .set_service_status(&name, ServingStatus::NotServing)
                 .await;
         }
     }

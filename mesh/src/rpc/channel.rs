@@ -17,6 +17,7 @@ use super::{
     CallContext, RpcService,
     breaker::Breaker,
     caller::refused,
+    everywhere::TargetChannel,
     registry::{Method, Registry},
     remote::Remote,
     server,
@@ -50,6 +51,11 @@ impl Channel {
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Reaches the services that every target has in the target called `target`.
+    pub fn at(&self, target: &str) -> TargetChannel {
+        TargetChannel::new(self.clone(), target)
     }
 
     /// Makes one call. The request is an HTTP/2 gRPC request, its path `/package.Service/Method`, with

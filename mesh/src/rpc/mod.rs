@@ -12,6 +12,7 @@ mod caller;
 mod channel;
 mod context;
 mod endpoint;
+mod everywhere;
 mod latency;
 mod limit;
 mod listener;
@@ -28,6 +29,7 @@ mod wire;
 
 pub use channel::Channel;
 pub use context::{CallContext, Client};
+pub use everywhere::TargetChannel;
 pub use listener::{serve_call, serve_grpc};
 pub use probe::serve_probes;
 pub use routes::GrpcRoutes;
@@ -38,6 +40,7 @@ pub use registry::RegisterError;
 
 pub(crate) use caller::acting_as;
 pub(crate) use endpoint::RpcService;
+pub(crate) use everywhere::{OfTarget, contract_name, name_in};
 pub(crate) use meters::code_name;
 pub(crate) use registry::{Registry, RegistryParts};
 

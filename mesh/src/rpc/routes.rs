@@ -1,6 +1,7 @@
 //! The gRPC face of a process: its RPC services, health and reflection.
 
 use std::{
+    collections::BTreeSet,
     convert::Infallible,
     fmt,
     sync::Arc,
@@ -14,7 +15,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder;
 use tower::Service;
 
-use super::{Channel, RpcService, stream::GuardedStream};
+use super::{Channel, RpcService, everywhere::contract_name, stream::GuardedStream};
 
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -62,10 +63,10 @@ impl GrpcRoutes {
         channel: Channel,
         reporter: HealthReporter,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let names: Vec<String> = channel
+        let names: BTreeSet<String> = channel
             .registry()
             .all_services()
-            .map(str::to_owned)
+            .map(|name| contract_name(name).into_owned())
             .collect();
         let reflection = || {
             names.iter().fold(

@@ -25,6 +25,7 @@ use tracing::Instrument;
 use super::{
     CallContext, RpcService,
     caller::{acting_as, permit},
+    everywhere::contract_name,
     limit::{Admission, Sample},
     registry::{Method, Registry},
     stream::GuardedStream,
@@ -223,7 +224,7 @@ async fn whole(body: Body) -> Result<Bytes, Failure> {
 fn check(validator: &Validator, policy: &MethodPolicy, body: &Bytes) -> Result<(), Failure> {
     let message = unary_message(body)?;
     validator
-        .check_method(&policy.path, &message)
+        .check_method(&contract_name(&policy.path), &message)
         .map_err(|invalid| match invalid {
             Invalid::Malformed => {
                 Failure::new(Reason::InvalidArgument, "the message cannot be decoded")

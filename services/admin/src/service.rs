@@ -1,32 +1,33 @@
 //! The RPCs of `AdminService`.
 
-use chrono::{DateTime, Utc};
 use contracts::hub::admin::v1::{
-    Backup, CreateBackupRequest, DeadLetter, DiscardDeadLetterRequest, GetDeadLetterRequest,
-    GetHealthRequest, HealthReport, ListDeadLettersRequest, ListDeadLettersResponse,
-    ReplayDeadLetterRequest, admin_service_server::AdminService,
+    Backup, CreateBackupRequest, DeadLetter, DiscardDeadLetterRequest, DropDeadLetterRequest,
+    FindDeadLettersRequest, GetDeadLetterRequest, GetHealthRequest, HealthReport,
+    ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
+    admin_service_server::AdminService,
 };
-use mesh::{CallContext, Failure, Hub, Paging, events::DeadLetterQuery};
+use mesh::{CallContext, Failure, Hub, Paging};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
-use crate::{backups, dead_letters, health};
+use crate::{backups, fleet::Fleet, health};
+
+/// As many of the newest dead letters can be listed.
+const LISTED: i64 = 1_000;
 
 /// Answers `AdminService`.
 pub struct AdminHandler {
     pub(crate) hub: Hub,
-    pub(crate) started: DateTime<Utc>,
+    pub(crate) fleet: Fleet,
 }
 
 #[tonic::async_trait]
 impl AdminService for AdminHandler {
     async fn get_health(
         &self,
-        _request: Request<GetHealthRequest>,
+        request: Request<GetHealthRequest>,
     ) -> Result<Response<HealthReport>, Status> {
-        let uptime = self.hub.clock().now() - self.started;
-        let report = self.hub.health().await;
-        Ok(Response::new(health::report(report, uptime)))
+        let (processes, missing) = self.fleet.health(&CallContext::of(&request)).await;
+        Ok(Response::new(health::report(processes, missing)))
     }
 
     async fn create_backup(
@@ -48,24 +49,27 @@ impl AdminService for AdminHandler {
         &self,
         request: Request<ListDeadLettersRequest>,
     ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        let context = CallContext::of(&request);
         let request = request.into_inner();
         let paging = Paging::<()>::read(request.page, request.limit, "", &())?;
-        let query = DeadLetterQuery {
-            consumer: Some(request.consumer).filter(|name| !name.is_empty()),
-            event_type: Some(request.event_type).filter(|name| !name.is_empty()),
-            offset: usize::try_from(paging.offset()).unwrap_or(usize::MAX),
-            limit: usize::try_from(paging.limit).unwrap_or_default(),
-            ..DeadLetterQuery::default()
+        let end = paging.offset() + i64::from(paging.limit);
+        if end > LISTED {
+            return Err(beyond(paging.limit).into());
+        }
+        let wanted = FindDeadLettersRequest {
+            consumer: request.consumer,
+            event_type: request.event_type,
+            most: i32::try_from(end).unwrap_or(i32::MAX),
         };
-        let letters = self.hub.bus().dead_letters();
-        let found = letters.list(&query).await?;
-        let total = letters.count(&query).await?;
+        let letters = self.fleet.dead_letters(&context, wanted).await;
+        let skipped = usize::try_from(paging.offset()).unwrap_or(usize::MAX);
         Ok(Response::new(ListDeadLettersResponse {
-            items: found.iter().map(dead_letters::listed).collect(),
-            total: i64::try_from(total).unwrap_or(i64::MAX),
+            items: letters.items.into_iter().skip(skipped).collect(),
+            total: letters.total,
             page: paging.page,
             limit: paging.limit,
             next_page_token: String::new(),
+            unreachable: letters.unreachable,
         }))
     }
 
@@ -73,29 +77,30 @@ impl AdminService for AdminHandler {
         &self,
         request: Request<GetDeadLetterRequest>,
     ) -> Result<Response<DeadLetter>, Status> {
-        let id = letter_id(&request.into_inner().dead_letter_id)?;
-        let letter = self
-            .hub
-            .bus()
-            .dead_letters()
-            .show(id)
-            .await
-            .map_err(Failure::from)?;
-        Ok(Response::new(dead_letters::whole(&letter)?))
+        let context = CallContext::of(&request);
+        let request = request.into_inner();
+        let id = request.dead_letter_id.clone();
+        let found = self
+            .fleet
+            .of_owner(&context, &id, request, |mut client, request| {
+                Box::pin(async move { client.read_dead_letter(request).await })
+            });
+        Ok(Response::new(found.await?))
     }
 
     async fn replay_dead_letter(
         &self,
         request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<()>, Status> {
-        let operator = CallContext::of(&request).principal().subject().to_owned();
-        let id = letter_id(&request.into_inner().dead_letter_id)?;
-        self.hub
-            .bus()
-            .dead_letters()
-            .replay(id)
-            .await
-            .map_err(Failure::from)?;
+        let context = CallContext::of(&request);
+        let request = request.into_inner();
+        let id = request.dead_letter_id.clone();
+        self.fleet
+            .of_owner(&context, &id, request, |mut client, request| {
+                Box::pin(async move { client.retry_dead_letter(request).await })
+            })
+            .await?;
+        let operator = context.principal().subject();
         tracing::info!(%id, operator, "dead letter replayed");
         Ok(Response::new(()))
     }
@@ -104,25 +109,30 @@ impl AdminService for AdminHandler {
         &self,
         request: Request<DiscardDeadLetterRequest>,
     ) -> Result<Response<()>, Status> {
-        let operator = CallContext::of(&request).principal().subject().to_owned();
+        let context = CallContext::of(&request);
         let DiscardDeadLetterRequest {
-            dead_letter_id,
+            dead_letter_id: id,
             reason,
         } = request.into_inner();
-        let id = letter_id(&dead_letter_id)?;
-        let record = format!("{reason} ({operator})");
-        self.hub
-            .bus()
-            .dead_letters()
-            .discard(id, &record)
-            .await
-            .map_err(Failure::from)?;
+        let operator = context.principal().subject();
+        let wanted = DropDeadLetterRequest {
+            dead_letter_id: id.clone(),
+            record: format!("{reason} ({operator})"),
+        };
+        self.fleet
+            .of_owner(&context, &id, wanted, |mut client, request| {
+                Box::pin(async move { client.drop_dead_letter(request).await })
+            })
+            .await?;
         tracing::info!(%id, operator, reason, "dead letter discarded");
         Ok(Response::new(()))
     }
 }
 
-fn letter_id(text: &str) -> Result<Uuid, Failure> {
-    text.parse()
-        .map_err(|_| Failure::not_found("dead letter", text))
+fn beyond(limit: i32) -> Failure {
+    let last = LISTED / i64::from(limit);
+    Failure::invalid(
+        "page",
+        format!("must be at most {last}: only the newest {LISTED} letters can be listed"),
+    )
 }

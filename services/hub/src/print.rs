@@ -75,6 +75,9 @@ pub fn dead_letters(page: &ListDeadLettersResponse) {
         );
     }
     println!("{} of {}", page.items.len(), page.total);
+    if !page.unreachable.is_empty() {
+        println!("no answer from {}", page.unreachable.join(", "));
+    }
 }
 
 /// One dead letter as JSON, the whole event included.

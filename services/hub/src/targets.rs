@@ -107,7 +107,7 @@ async fn register(
         let service = (target.register)(hub.clone())
             .await
             .with_context(|| format!("cannot start {}", target.name))?;
-        services.push(service);
+        services.push(admin::answering(hub, service));
     }
     Ok(services)
 }
