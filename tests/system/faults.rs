@@ -202,7 +202,7 @@ async fn what_a_consumer_always_fails_at_is_a_dead_letter_until_it_is_replayed()
 
     // Mended; the letter is still there, and nobody tries by himself.
     restart_with(&mut hub, &[]).await;
-    assert_eq!(dead_letters(&hub).await, [letter.clone()]);
+    assert_eq!(dead_letters(&hub).await, std::slice::from_ref(&letter));
     let replayed = hub.command(&["dlq", "replay", &letter]).await.unwrap();
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
     let packed = guest.order_reaches(&order_id, &["processing"]).await;
