@@ -1,11 +1,18 @@
 //! The processes of a hub that runs as a mesh.
 
-use std::{collections::HashMap, net::TcpListener, path::Path};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+};
 
 use anyhow::{Context, ensure};
 use tokio::sync::OnceCell;
 
-use crate::process::{Launch, run};
+use crate::{
+    network::hosts,
+    process::{Launch, run},
+};
 
 /// Name of the process that clients talk to.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -55,12 +62,17 @@ struct Seat {
     name: String,
     group: &'static str,
     targets: &'static [&'static str],
-    port: u16,
+    /// Where it listens for the others.
+    grpc: SocketAddr,
+    wrapper: Vec<String>,
 }
 
 fn seats(size: Size) -> anyhow::Result<Vec<Seat>> {
+    let hosts = hosts()?;
     let mut seats = Vec::new();
     for (group, targets) in GROUPS {
+        let host = hosts.get(group);
+        let address = host.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |host| host.address);
         let replicas = match group {
             GATEWAY => size.gateways,
             _ => size.others,
@@ -73,7 +85,8 @@ fn seats(size: Size) -> anyhow::Result<Vec<Seat>> {
                 },
                 group,
                 targets,
-                port: free_port()?,
+                grpc: SocketAddr::new(address, free_port()?),
+                wrapper: host.map(|host| host.wrapper()).unwrap_or_default(),
             });
         }
     }
@@ -85,7 +98,7 @@ fn peers(seats: &[Seat]) -> Vec<(String, String)> {
     let mut addresses: HashMap<&str, Vec<String>> = HashMap::new();
     for seat in seats.iter().filter(|seat| seat.group != GATEWAY) {
         for target in seat.targets {
-            let address = format!("https://127.0.0.1:{}", seat.port);
+            let address = format!("https://{}", seat.grpc);
             addresses.entry(target).or_default().push(address);
         }
     }
@@ -114,7 +127,8 @@ pub(crate) async fn launches(
         let Seat {
             name,
             targets,
-            port,
+            grpc,
+            wrapper,
             ..
         } = seat;
         let mut environment = environment.to_vec();
@@ -123,7 +137,7 @@ pub(crate) async fn launches(
         let file = |suffix: &str| certificates.join(format!("{}{suffix}", targets.join("-")));
         let settings = [
             ("HUB_DATA_DIR", data.display().to_string()),
-            ("HUB_LISTEN", "127.0.0.1:0".to_owned()),
+            ("HUB_LISTEN", SocketAddr::new(grpc.ip(), 0).to_string()),
             ("HUB__TLS__CERT", file(".pem").display().to_string()),
             ("HUB__TLS__KEY", file(".key").display().to_string()),
             (
@@ -132,12 +146,12 @@ pub(crate) async fn launches(
             ),
         ];
         environment.extend(settings.map(|(key, value)| (key.to_owned(), value)));
-        let grpc = format!("127.0.0.1:{port}");
+        let grpc = grpc.to_string();
         let arguments = ["serve", "--only", &targets.join(","), "--grpc", &grpc];
         let launch = Launch {
             folder: folder.to_owned(),
             log: format!("{name}.log"),
-            wrapper: Vec::new(),
+            wrapper,
             arguments: arguments.map(str::to_owned).to_vec(),
             environment,
         };

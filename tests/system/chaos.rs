@@ -27,7 +27,7 @@ use tokio::process::Command;
 
 use crate::checkout::{Complaints, Habit, Shop, shop_once};
 
-const SHOPPERS: usize = 8;
+pub const SHOPPERS: usize = 8;
 /// The least time that shoppers go on ordering.
 const LOAD: Duration = Duration::from_secs(60);
 /// How long a victim is away.
@@ -35,7 +35,7 @@ const OUTAGE: Duration = Duration::from_secs(3);
 const ENGINES: [&str; 3] = ["postgres", "redis", "rabbitmq"];
 
 /// Shoppers who order one after the other until they are told to stop.
-struct Crowd {
+pub struct Crowd {
     stop: Arc<AtomicBool>,
     finished: Arc<AtomicU64>,
     orders: Arc<Mutex<HashMap<String, Value>>>,
@@ -44,7 +44,8 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(api: &Api) -> Self {
+    /// Lets them begin.
+    pub fn gather(api: &Api) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let finished = Arc::new(AtomicU64::new(0));
         let orders: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
@@ -78,7 +79,7 @@ impl Crowd {
     }
 
     /// Waits until orders are finished again that were not yet, and says how long that took.
-    async fn recovers(&self, from: &str) -> Duration {
+    pub async fn recovers(&self, from: &str) -> Duration {
         let before = self.finished.load(Ordering::Relaxed);
         let begin = Instant::now();
         let wanted = before + SHOPPERS as u64;
@@ -89,7 +90,8 @@ impl Crowd {
         begin.elapsed()
     }
 
-    async fn disperse(self) -> (HashMap<String, Value>, Complaints) {
+    /// Tells them to stop; gives their orders by id, and what they were told meanwhile.
+    pub async fn disperse(self) -> (HashMap<String, Value>, Complaints) {
         self.stop.store(true, Ordering::Relaxed);
         for shopper in join_all(self.shoppers).await {
             shopper.unwrap();

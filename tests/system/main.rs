@@ -17,6 +17,7 @@ mod fulfilment;
 mod gateways;
 mod grpc;
 mod operations;
+mod partition;
 mod payments;
 mod promotions;
 mod races;
