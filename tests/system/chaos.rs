@@ -22,7 +22,7 @@ use anyhow::ensure;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use serde_json::Value;
-use system_tests::{Api, Hub, HubOptions, eventually};
+use system_tests::{Api, Hub, HubOptions, eventually_within};
 use tokio::process::Command;
 
 use crate::checkout::{Complaints, Habit, Shop, shop_once};
@@ -30,6 +30,8 @@ use crate::checkout::{Complaints, Habit, Shop, shop_once};
 pub const SHOPPERS: usize = 8;
 /// The least time that shoppers go on ordering.
 const LOAD: Duration = Duration::from_secs(60);
+/// Twelve processes and three servers on two cores take their time, and the tests are about what is lost.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long a victim is away.
 const OUTAGE: Duration = Duration::from_secs(3);
 const ENGINES: [&str; 3] = ["postgres", "redis", "rabbitmq"];
@@ -83,9 +85,11 @@ impl Crowd {
         let before = self.finished.load(Ordering::Relaxed);
         let begin = Instant::now();
         let wanted = before + SHOPPERS as u64;
-        eventually(&format!("orders to be finished after {from}"), || async {
-            (self.finished.load(Ordering::Relaxed) >= wanted).then_some(())
-        })
+        eventually_within(
+            PATIENCE,
+            &format!("orders to be finished after {from}"),
+            || async { (self.finished.load(Ordering::Relaxed) >= wanted).then_some(()) },
+        )
         .await;
         begin.elapsed()
     }

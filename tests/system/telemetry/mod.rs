@@ -2,7 +2,10 @@
 
 mod collector;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -83,10 +86,6 @@ fn with_statements(trace: &BTreeMap<Vec<u8>, Recorded>) -> BTreeSet<String> {
 async fn an_order_is_one_trace_from_the_caller_to_the_parcel() {
     let (collector, endpoint) = Collector::start().await;
     let hub = hub_sending_to(&endpoint).await;
-    let guest = shopper(&hub).await;
-    let trace_id = fresh_trace();
-    let order = order(&guest, &format!("00-{trace_id}-{PARENT}-01")).await;
-
     let expected_edges = [
         ("gateway", "orders"),
         ("orders", "cart"),
@@ -101,18 +100,16 @@ async fn an_order_is_one_trace_from_the_caller_to_the_parcel() {
     ]
     .map(|(from, to)| (from.to_owned(), to.to_owned()));
     let expected_statements = ["orders", "cart", "inventory", "payments", "shipping"];
-    let trace = eventually("the whole trace", || async {
-        let trace = collector.trace(&trace_id);
-        let edges = edges(&trace);
-        let statements = with_statements(&trace);
-        let is_whole = expected_edges.iter().all(|edge| edges.contains(edge))
+    let is_whole = |trace: &BTreeMap<Vec<u8>, Recorded>| {
+        let edges = edges(trace);
+        let statements = with_statements(trace);
+        expected_edges.iter().all(|edge| edges.contains(edge))
             && expected_statements
                 .iter()
                 .all(|part| statements.contains(*part))
-            && orphans(&trace).is_empty();
-        is_whole.then_some(trace)
-    })
-    .await;
+            && orphans(trace).is_empty()
+    };
+    let (order, trace) = traced_order(&collector, &hub, is_whole).await;
 
     let root: Vec<&Recorded> = trace
         .values()
@@ -143,6 +140,32 @@ async fn an_order_is_one_trace_from_the_caller_to_the_parcel() {
     let authorizations = collector.authorizations();
     assert_eq!(authorizations[0], "Bearer secret-of-the-collector");
     assert!(!hub.log().contains("secret-of-the-collector"));
+}
+
+/// An order and its trace. Where a machine is so busy that shipping does without the agents, another order is
+/// placed: what is asked is what a trace shows, not how patient shipping is.
+async fn traced_order(
+    collector: &Collector,
+    hub: &Hub,
+    is_whole: impl Fn(&BTreeMap<Vec<u8>, Recorded>) -> bool,
+) -> (Value, BTreeMap<Vec<u8>, Recorded>) {
+    const ORDERS: usize = 4;
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let mut last = None;
+    for _ in 0..ORDERS {
+        let trace_id = fresh_trace();
+        let guest = shopper(hub).await;
+        let order = order(&guest, &format!("00-{trace_id}-{PARENT}-01")).await;
+        let whole = eventually("the whole trace", || async {
+            let trace = collector.trace(&trace_id);
+            is_whole(&trace).then_some(trace)
+        });
+        match tokio::time::timeout(PATIENCE, whole).await {
+            Ok(trace) => return (order, trace),
+            Err(_) => last = Some(edges(&collector.trace(&trace_id))),
+        }
+    }
+    panic!("of {ORDERS} orders none had the whole trace; the last had {last:?}");
 }
 
 /// Spans of a trace whose parent did not come, other than the one below the caller's.
