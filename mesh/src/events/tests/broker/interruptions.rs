@@ -110,8 +110,10 @@ async fn a_blocked_broker_stops_the_relay_within_its_window() {
         // Writers do not notice.
         emit_range(&orders, 10, 210, 10).await;
         eventually(|| async { bus.in_flight(&orders) == 16 }).await;
-        assert_eq!(bus.backlog().await.unwrap()[0].events, 200);
-        assert_eq!(count(&shipping, "journal").await, 10);
+        // Each connection hears of the block by itself, so a few events may have gone before that of the relay did.
+        let waiting = i64::try_from(bus.backlog().await.unwrap()[0].events).unwrap();
+        assert!((200 - 16..=200).contains(&waiting), "{waiting} wait");
+        effects(&shipping, 210 - waiting).await;
         proxy.set_blocked(false);
         effects(&shipping, 210).await;
         assert_complete(&shipping, "shipping.a", 210, 10).await;
